@@ -1,0 +1,1 @@
+"""HTTP in, HTTP out. Owns the order of things; the only package that knows FastAPI."""

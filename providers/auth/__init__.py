@@ -1,0 +1,1 @@
+"""How a credential is put on a call: one room per manner."""

@@ -1,0 +1,216 @@
+"""The one pooled HTTP client to the hosts.
+
+The only file that knows aiohttp, which was chosen by measurement (docs/decisions/0002): one pool,
+TLS verified, redirects not followed, cookies ignored, proxies of the environment honoured. A
+``Target`` binds address and credential when the config loads, so that no request can pair them
+otherwise. Every fault leaves here as an ``UpstreamError``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+import aiohttp
+from multidict import CIMultiDict
+from yarl import URL
+
+from providers.errors import ErrorKind, UpstreamError
+
+ERROR_BODY_MAX_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One address with the headers (the credential among them) that belong to it and no other."""
+
+    url: URL
+    headers: CIMultiDict[str]
+    proxy: str | None
+
+    def __repr__(self) -> str:
+        """Show the address only: the headers hold a credential."""
+        return f"Target({self.url})"
+
+
+def target(url: str, headers: Mapping[str, str]) -> Target:
+    """Bind ``url`` and ``headers`` once, with the proxy that the environment names for this host."""
+    fixed = CIMultiDict(
+        {
+            "Content-Type": "application/json",
+            "Accept-Encoding": "identity",
+            "User-Agent": "entrepot",
+        }
+    )
+    fixed.update(headers)
+    return Target(URL(url, encoded=True), fixed, environment_proxy(url))
+
+
+def environment_proxy(url: str) -> str | None:
+    """Return the proxy of HTTP_PROXY / HTTPS_PROXY / ALL_PROXY for ``url``, NO_PROXY honoured."""
+    parts = urlsplit(url)
+    proxies = getproxies()
+    proxy = proxies.get(parts.scheme) or proxies.get("all")
+    if not proxy or not parts.hostname or proxy_bypass(parts.hostname):
+        return None
+    return proxy
+
+
+class Answer:
+    """An answer whose status and headers are here and whose body is still to be read."""
+
+    __slots__ = ("_content", "_response", "status")
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._response = response
+        self._content = response.content
+        self.status = response.status
+
+    def header(self, name: str) -> str | None:
+        """One response header."""
+        return self._response.headers.get(name)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """All response headers, names in lower case."""
+        return {name.lower(): value for name, value in self._response.headers.items()}
+
+    @property
+    def content_type(self) -> str:
+        """The media type as sent, with its parameters."""
+        return self._response.headers.get("Content-Type", "")
+
+    async def chunk(self) -> bytes:
+        """Return what has arrived, at least one byte; b"" at the end. Raises ``UpstreamError``."""
+        try:
+            return await self._content.readany()
+        except (aiohttp.ClientError, OSError) as fault:
+            raise UpstreamError(
+                ErrorKind.CUT, f"the connection broke while answering ({_words(fault)})"
+            ) from fault
+
+    async def read(self, most_bytes: int) -> bytes:
+        """Return the whole body. Raises ``UpstreamError`` when it breaks or is over the bound."""
+        parts: list[bytes] = []
+        size = 0
+        while data := await self.chunk():
+            parts.append(data)
+            size += len(data)
+            if size > most_bytes:
+                raise UpstreamError(
+                    ErrorKind.MALFORMED, f"the answer is larger than {most_bytes} bytes"
+                )
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    async def read_some(self, most_bytes: int = ERROR_BODY_MAX_BYTES) -> bytes:
+        """Return the body up to a bound and leave the rest; a broken body gives what came."""
+        parts: list[bytes] = []
+        size = 0
+        try:
+            while size < most_bytes and (data := await self.chunk()):
+                parts.append(data)
+                size += len(data)
+        except UpstreamError:
+            pass
+        return b"".join(parts)[:most_bytes]
+
+    def close(self) -> None:
+        """Give the connection back when the body was read, else cut it at once."""
+        self._response.close() if not self._content.at_eof() else self._response.release()
+
+
+class Client:
+    """The pool. Make one per process inside a running loop; ``close`` it at the end."""
+
+    def __init__(self, *, connect_s: float, connections_per_host: int) -> None:
+        connector = aiohttp.TCPConnector(
+            limit=0,
+            limit_per_host=connections_per_host,
+            ttl_dns_cache=60,
+            # Below the idle limit of the usual load balancers (60 s), so that we close first.
+            keepalive_timeout=50,
+        )
+        self._session = aiohttp.ClientSession(
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=False,
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect_s),
+            skip_auto_headers=("Accept", "Accept-Encoding", "User-Agent"),
+            read_bufsize=256 * 1024,
+        )
+
+    async def post(self, target: Target, payload: bytes, extra: Mapping[str, str]) -> Answer:
+        """Send ``payload`` and return when the answer's headers are here.
+
+        The caller owns the time limit of the first byte. Raises ``UpstreamError`` of kind connect
+        or timeout.
+        """
+        headers = target.headers
+        if extra:
+            headers = headers.copy()
+            headers.update(extra)
+        try:
+            response = await self._session.request(
+                "POST",
+                target.url,
+                data=payload,
+                headers=headers,
+                proxy=target.proxy,
+                allow_redirects=False,
+            )
+        except (aiohttp.ClientError, OSError) as fault:
+            raise _opening_fault(fault) from fault
+        return Answer(response)
+
+    async def get(self, url: str, headers: Mapping[str, str], *, within_s: float) -> Answer:
+        """Fetch ``url`` (health, model lists), off the hot path. Raises ``UpstreamError``."""
+        aim = target(url, headers)
+        try:
+            async with asyncio.timeout(within_s):
+                response = await self._session.get(
+                    aim.url, headers=aim.headers, proxy=aim.proxy, allow_redirects=False
+                )
+        except TimeoutError as fault:
+            raise UpstreamError(ErrorKind.TIMEOUT, f"no answer within {within_s} s") from fault
+        except (aiohttp.ClientError, OSError) as fault:
+            raise _opening_fault(fault) from fault
+        return Answer(response)
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._session.close()
+
+
+class StaleConnectionError(UpstreamError):
+    """The connection was closed before one byte of answer, as a stale pooled one is.
+
+    It may be tried once more on the same route.
+    """
+
+
+def _opening_fault(fault: Exception) -> UpstreamError:
+    if isinstance(fault, aiohttp.ClientSSLError | ssl.SSLError):
+        return UpstreamError(ErrorKind.CONNECT, f"TLS failed ({_words(fault)})")
+    if isinstance(fault, aiohttp.ServerTimeoutError | TimeoutError):
+        return UpstreamError(ErrorKind.TIMEOUT, "no connection within the connect limit")
+    if isinstance(fault, aiohttp.ClientConnectorError | aiohttp.ClientProxyConnectionError):
+        return UpstreamError(ErrorKind.CONNECT, f"cannot connect ({_words(fault)})")
+    if isinstance(fault, aiohttp.ServerDisconnectedError | ConnectionError | aiohttp.ClientOSError):
+        return StaleConnectionError(
+            ErrorKind.CONNECT, "the connection was closed before any answer"
+        )
+    if isinstance(fault, aiohttp.ClientResponseError):
+        return UpstreamError(ErrorKind.MALFORMED, f"the answer is not HTTP ({_words(fault)})")
+    return UpstreamError(ErrorKind.CONNECT, f"the call could not be made ({_words(fault)})")
+
+
+def _words(fault: BaseException) -> str:
+    # str() of some client errors shows the request's headers; the class and errno never do.
+    os_error: Any = getattr(fault, "os_error", fault)
+    text = getattr(os_error, "strerror", None)
+    return text or type(fault).__name__

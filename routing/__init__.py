@@ -1,0 +1,1 @@
+"""Who may and who should answer: pure functions that return reasons, except health."""
