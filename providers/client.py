@@ -39,7 +39,7 @@ class Target:
 
 
 def target(url: str, headers: Mapping[str, str]) -> Target:
-    """Bind ``url`` and ``headers`` once, with the proxy that the environment names for this host."""
+    """Bind ``url`` and ``headers`` once, with the proxy that the environment names for it."""
     fixed = CIMultiDict(
         {
             "Content-Type": "application/json",

@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Literal
 
 UsageState = Literal["reported", "estimated", "missing", "none"]
-# reported by the host; estimated by us; missing: consumed, but nobody knows how much; none: nothing.
+# reported by the host; estimated by us; missing (consumed, nobody knows how much); none consumed.
 
 BUCKETS = (
     "input",

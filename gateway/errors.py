@@ -1,0 +1,84 @@
+"""Every way in which we refuse a call: code, HTTP status and type, in one table.
+
+A ``Refusal`` is what the client reads; its message says which rule, budget, field or route, and
+what would help. The wire of the asker writes the body.
+"""
+
+from __future__ import annotations
+
+from providers.errors import ErrorKind, UpstreamError
+
+# code -> (HTTP status, type on the wire)
+CODES = {
+    "policy_denied": (403, "policy_error"),
+    "budget_exceeded": (402, "budget_error"),
+    "rate_limited": (429, "rate_limit_error"),
+    "no_healthy_route": (503, "upstream_error"),
+    "unknown_model": (404, "invalid_request_error"),
+    "unsupported_parameter": (400, "invalid_request_error"),
+    "context_too_long": (400, "invalid_request_error"),
+    "upstream_error": (502, "upstream_error"),
+    "upstream_timeout": (504, "upstream_error"),
+    "invalid_request": (400, "invalid_request_error"),
+    "invalid_key": (401, "authentication_error"),
+    "request_too_large": (413, "invalid_request_error"),
+    "request_timeout": (408, "invalid_request_error"),
+    "not_found": (404, "invalid_request_error"),
+    "method_not_allowed": (405, "invalid_request_error"),
+    "ledger_unavailable": (503, "server_error"),
+    "forbidden_origin": (403, "authentication_error"),
+    "internal_error": (500, "server_error"),
+}
+
+
+class Refusal(Exception):
+    """A call that gets no answer from a model.
+
+    ``code`` is a key of ``CODES``. ``param`` names the field at fault. ``retry_after_s`` becomes
+    the Retry-After header. ``passed_on`` is a host's own error (status, media type, body) that the
+    client gets as it came, because the fault is the request's and the host says it best.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        *,
+        param: str | None = None,
+        retry_after_s: float | None = None,
+        status: int | None = None,
+        passed_on: tuple[int, str, bytes] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.param = param
+        self.retry_after_s = retry_after_s
+        self.status = status or CODES.get(code, CODES["invalid_request"])[0]
+        self.type = CODES.get(code, CODES["invalid_request"])[1]
+        self.passed_on = passed_on
+
+
+def from_upstream(fault: UpstreamError, tried: str) -> Refusal:
+    """Return what the client reads when ``fault`` ended the last attempt.
+
+    ``tried`` says in words what each route answered. A fault of the request itself (bad request,
+    context, filter) goes to the client in the host's own words and status.
+    """
+    if fault.kind in (ErrorKind.BAD_REQUEST, ErrorKind.CONTEXT_TOO_LONG, ErrorKind.FILTERED):
+        status = fault.status if fault.status and 400 <= fault.status < 500 else 400
+        code = "context_too_long" if fault.kind is ErrorKind.CONTEXT_TOO_LONG else "invalid_request"
+        passed_on = None
+        if fault.body and "json" in fault.content_type and fault.status and b'"error"' in fault.body:
+            passed_on = (status, fault.content_type, fault.body)
+        return Refusal(
+            code if fault.code is None else fault.code,
+            fault.message,
+            status=status,
+            passed_on=passed_on,
+        )
+    if fault.kind is ErrorKind.RATE_LIMITED:
+        return Refusal("rate_limited", tried, retry_after_s=fault.retry_after_s or 1.0)
+    if fault.kind is ErrorKind.TIMEOUT:
+        return Refusal("upstream_timeout", tried)
+    return Refusal("upstream_error", tried, retry_after_s=fault.retry_after_s)

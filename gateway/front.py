@@ -1,0 +1,112 @@
+"""The ASGI edge of the hot path: headers in, body in, answers out. Plain functions, no framework."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from gateway.errors import Refusal
+from providers.wires.chat.errors import write_error
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Headers = list[tuple[bytes, bytes]]
+
+JSON = (b"content-type", b"application/json")
+# How much of a body that is already refused is read and thrown away, so that a client that is
+# still writing gets to read the answer; past it the connection is closed on it.
+DISCARD_MAX_BYTES = 64 * 1024 * 1024
+BODY_WITHIN_S = 60.0
+
+
+class ClientGoneError(Exception):
+    """The client closed its connection before its request was complete."""
+
+
+async def read_body(receive: Receive, most_bytes: int, declared: bytes | None) -> bytes:
+    """Return the request's body. Raises ``Refusal`` over ``most_bytes`` or after 60 s."""
+    try:
+        async with asyncio.timeout(BODY_WITHIN_S):
+            if declared is not None and declared.isdigit() and int(declared) > most_bytes:
+                await _discard(receive)
+                raise _too_large(most_bytes)
+            message = await receive()
+            body: bytes = message.get("body", b"")
+            if not message.get("more_body"):
+                if message["type"] == "http.disconnect":
+                    raise ClientGoneError
+                if len(body) > most_bytes:
+                    raise _too_large(most_bytes)
+                return body
+            return await _read_rest(receive, body, most_bytes)
+    except TimeoutError:
+        raise Refusal(
+            "request_timeout", f"the request's body did not arrive within {BODY_WITHIN_S:.0f} s"
+        ) from None
+
+
+async def _read_rest(receive: Receive, first: bytes, most_bytes: int) -> bytes:
+    parts = [first]
+    size = len(first)
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGoneError
+        data: bytes = message.get("body", b"")
+        more = message.get("more_body", False)
+        size += len(data)
+        if size > most_bytes:
+            if more:
+                await _discard(receive)
+            raise _too_large(most_bytes)
+        parts.append(data)
+    return b"".join(parts)
+
+
+async def _discard(receive: Receive) -> None:
+    size = 0
+    while size < DISCARD_MAX_BYTES:
+        message = await receive()
+        if message["type"] == "http.disconnect" or not message.get("more_body"):
+            return
+        size += len(message.get("body", b""))
+
+
+def _too_large(most_bytes: int) -> Refusal:
+    return Refusal(
+        "request_too_large",
+        f"the request's body is larger than {most_bytes // (1024 * 1024)} MB, the limit of this "
+        "gateway (server.body_max_mb in its config)",
+    )
+
+
+async def send_body(send: Send, status: int, headers: Headers, body: bytes) -> None:
+    """Send one whole answer."""
+    await send(
+        {
+            "type": "http.response.start",
+            "status": status,
+            "headers": [*headers, (b"content-length", str(len(body)).encode())],
+        }
+    )
+    await send({"type": "http.response.body", "body": body})
+
+
+async def send_refusal(send: Send, refusal: Refusal, headers: Headers) -> None:
+    """Send ``refusal`` in the form of the OpenAI wire."""
+    if refusal.retry_after_s is not None:
+        wait = str(max(1, round(refusal.retry_after_s))).encode()
+        headers = [*headers, (b"retry-after", wait)]
+    if refusal.code in ("request_too_large", "request_timeout"):
+        headers = [*headers, (b"connection", b"close")]
+    if refusal.code == "invalid_key":
+        headers = [*headers, (b"www-authenticate", b"Bearer")]
+    if refusal.passed_on is not None:
+        status, media, body = refusal.passed_on
+        await send_body(send, status, [*headers, (b"content-type", media.encode("latin-1"))], body)
+        return
+    body = write_error(refusal.status, refusal.message, refusal.type, refusal.code, refusal.param)
+    await send_body(send, refusal.status, [*headers, JSON], body)
