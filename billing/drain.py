@@ -1,0 +1,114 @@
+"""Moves the journal into the ledger's database, beside the requests and never in their way.
+
+An entry leaves the journal only after the database has committed it, and the database takes it
+once, so that a crash at any point loses nothing and doubles nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import msgspec
+
+from billing.journal import Journal, Segment, read_segment
+from billing.store import Store, StoreError
+
+EVERY_S = 0.1
+BACK_OFF_MAX_S = 5.0
+ADOPT_EVERY_S = 30.0
+REFUSED = "refused.txt"
+
+
+class Drain:
+    """A task that moves entries every 0.1 s, and less often, up to every 5 s, after a fault.
+
+    ``last_error`` is why the last try failed, "" after a good one; ``refused`` counts entries that
+    the database will never take: they are set aside in the journal's folder, in ``refused.txt``.
+    ``say`` is called with a text when trouble begins, and with "" when it is over.
+    """
+
+    def __init__(
+        self, journal: Journal, store: Store, say: Callable[[str], None] = lambda _: None
+    ) -> None:
+        self._journal = journal
+        self._store = store
+        self._say = say
+        self._stop = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._adopted_at = 0.0
+        self.last_error = ""
+        self.refused = 0
+
+    @property
+    def depth(self) -> int:
+        """How many entries are not yet in the database."""
+        return self._journal.depth
+
+    @property
+    def oldest_s(self) -> float:
+        """How many seconds the oldest of them has waited."""
+        return self._journal.oldest_s
+
+    def start(self) -> None:
+        """Begin, in the running event loop; segments left by dead processes come first."""
+        self._task = asyncio.create_task(self._run(), name="drain")
+
+    async def close(self, within_s: float = 5.0) -> None:
+        """End after one last try at everything; what is left waits in the journal for a start."""
+        self._stop.set()
+        if self._task is not None:
+            await asyncio.wait({self._task}, timeout=within_s)
+            self._task.cancel()
+            await asyncio.wait({self._task})
+
+    async def move(self) -> bool:
+        """Try once to move everything; return whether nothing is in the way. Never raises."""
+        now = time.monotonic()
+        if not self._adopted_at or now - self._adopted_at > ADOPT_EVERY_S:
+            self._adopted_at = now
+            self._journal.adopt()
+        if not self._journal.pending():  # else the database is away, and small files would pile up
+            self._journal.seal()
+        try:
+            for segment in self._journal.pending():
+                self.refused += await asyncio.to_thread(self._one, segment)
+                self._journal.done(segment)
+        except (StoreError, OSError) as fault:
+            if not self.last_error:
+                self._say(f"the ledger waits in the journal: {fault}")
+            self.last_error = str(fault)
+            return False
+        if self.last_error:
+            self._say("")
+        self.last_error = ""
+        return True
+
+    async def _run(self) -> None:
+        pause = EVERY_S
+        while not self._stop.is_set():
+            good = await self.move()
+            pause = EVERY_S if good else min(BACK_OFF_MAX_S, pause * 2)
+            try:
+                await asyncio.wait_for(self._stop.wait(), pause)
+            except TimeoutError:
+                continue
+        # The first round ends what was waiting, the second what came meanwhile.
+        if await self.move():
+            await self.move()
+
+    def _one(self, segment: Segment) -> int:
+        """Move one segment; return how many of its entries were set aside. In a worker thread."""
+        try:
+            entries, damaged = read_segment(segment.path)
+        except FileNotFoundError:
+            # Another process has moved it; or the folder was removed, and nobody can.
+            return 0
+        refused = self._store.insert(entries)
+        lines = [b"%b\t%b" % (why.encode(), msgspec.json.encode(e)) for e, why in refused]
+        lines += [b"not an entry\t" + line for line in damaged]
+        if lines:
+            with (self._journal.folder / REFUSED).open("ab") as aside:
+                aside.write(b"\n".join(lines) + b"\n")
+        return len(lines)

@@ -1,0 +1,81 @@
+"""One attempt at one host, as the ledger keeps it for good. Pure data; never edited.
+
+A correction is another entry. Prompts and answers are not in here, nor is any key.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One attempt. Field for field a line of the journal and a row of the ledger.
+
+    Times: ``at_us`` microseconds since 1970 in UTC when the attempt began, ``first_content_ms`` and
+    ``total_ms`` from there on. Tokens stand in disjoint buckets (``providers.usage``). Money:
+    ``cost_pico`` 1e-12 US dollars, None where unknown. ``attempt`` counts from 1 within its
+    request, and every attempt has an entry. ``operator`` and ``place`` are country codes with
+    commas between, or "unknown".
+    """
+
+    attempt_id: str  # our own: request_id + "." + attempt; hosts use their ids twice
+    request_id: str
+    attempt: int
+    at_us: int
+    key: str = ""
+    team: str = ""
+    label: str = ""
+    tags: str = ""  # with commas between
+    session: str = ""
+    wire: str = ""
+    stream: bool = False
+    lane: str = ""  # relay or translate
+    model_asked: str = ""
+    provider: str
+    model: str  # the host's own id
+    host: str = ""
+    endpoint: str = ""
+    operator: str = "unknown"
+    place: str = "unknown"
+    policy_hash: str = ""
+    config_hash: str = ""
+    outcome: str  # completed, failed, cancelled, cut
+    error: str = ""  # an ErrorKind, "" for none
+    status: int = 0  # the host's HTTP status, 0 for none
+    finish: str = ""
+    usage_state: str  # reported, estimated, missing, none
+    input: int = 0
+    cache_read: int = 0
+    cache_write: int = 0
+    cache_write_long: int = 0
+    audio_input: int = 0
+    output: int = 0
+    reasoning: int = 0
+    audio_output: int = 0
+    reconciled: bool = True
+    cost_pico: int | None
+    cost_state: str  # priced, stated, unknown, nothing
+    currency: str = "USD"
+    rate: str = "1"  # US dollars for one unit of the currency
+    prices: str = ""  # the unit prices used, JSON; "" for none
+    price_source: str = ""
+    price_date: str = ""
+    first_content_ms: int | None = None
+    total_ms: int = 0
+    served_model: str = ""  # the model that the answer names
+
+    @property
+    def prompt_tokens(self) -> int:
+        """All tokens that went in."""
+        return (
+            self.input
+            + self.cache_read
+            + self.cache_write
+            + self.cache_write_long
+            + self.audio_input
+        )
+
+    @property
+    def completion_tokens(self) -> int:
+        """All tokens that came out, reasoning included."""
+        return self.output + self.reasoning + self.audio_output

@@ -1,0 +1,200 @@
+"""The only place that constructs: a config that was read becomes an ASGI application."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from fastapi import FastAPI
+
+from billing import migrate, reports
+from billing.drain import Drain
+from billing.journal import Journal
+from billing.limits import BudgetRule, Limits
+from billing.store import Store
+from gateway import admin, exchange, models
+from gateway.books import Books
+from gateway.config_file import Loaded, read
+from gateway.dashboard import pages
+from gateway.front import Receive, Send
+from gateway.house import House
+from gateway.log import LineLog
+from gateway.metrics import Metrics
+from gateway.problems import ConfigError
+from gateway.reload import watch
+from gateway.setup import Setup, compile_setup
+from providers.client import Client
+from providers.launch import Launched
+
+CHAT = "/v1/chat/completions"
+CONNECTIONS_PER_HOST = 1024
+
+
+class Gateway(FastAPI):
+    """The application. The hot path passes in front of the framework, the rest goes through it."""
+
+    house: House
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        """Answer one ASGI connection."""
+        if scope["type"] == "http" and scope["path"] == CHAT and scope["method"] == "POST":
+            await exchange.run(self.house, scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
+
+
+def create(path: Path, loaded: Loaded, environment: Callable[[], dict[str, str]]) -> Gateway:
+    """Return the application for a config that was read; it opens its parts when it is started.
+
+    ``environment`` gives the variables for a reload. Raises ``ConfigError``.
+    """
+    setup = compile_setup(loaded)
+    log = LineLog()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            house = await _open(setup, log, stack)
+            app.state.house = gateway.house = house
+            watcher = asyncio.create_task(
+                watch(lambda: set(house.setup.files), _reload(house, path, environment))
+            )
+            stack.push_async_callback(_stop, watcher)
+            _settle_memory()
+            yield
+
+    gateway = Gateway(title="Entrepôt", docs_url=None, redoc_url=None, lifespan=lifespan)
+    gateway.include_router(models.router)
+    gateway.include_router(admin.router)
+    gateway.include_router(pages.router)
+    models.say_errors_in_the_askers_wire(gateway)
+    return gateway
+
+
+async def _open(setup: Setup, log: LineLog, stack: AsyncExitStack) -> House:
+    """Open everything in order, each with its closing; what fails here keeps the gateway shut."""
+    stack.callback(log.flush)
+    ledger = setup.config.ledger
+    await asyncio.to_thread(migrate.migrate, ledger)
+    store = Store.open(ledger)
+    stack.callback(store.close)
+    journal = Journal(setup.config.journal)
+    drain = Drain(journal, store)
+    drain.start()
+    stack.push_async_callback(drain.close)
+    # What a killed gateway left in its journal counts before the first call is let in.
+    await drain.move()
+    client = Client(connect_s=setup.connect_s, connections_per_host=CONNECTIONS_PER_HOST)
+    stack.push_async_callback(client.close)
+    zone = ZoneInfo(setup.config.server.time_zone)
+    limits = Limits(zone=zone, spent_since=_spent_since(store))
+    await asyncio.to_thread(limits.configure, setup.rates, setup.budgets)
+    launched = {
+        name: Launched(name, launch, client) for name, launch in setup.launches.items()
+    }
+    for name, server in launched.items():
+        stack.push_async_callback(server.stop)
+        if setup.providers[name].at_start:
+            server.start()
+    metrics = Metrics(
+        {
+            "entrepot_journal_entries": (
+                "Entries that are not in the database yet",
+                lambda: float(drain.depth),
+            ),
+            "entrepot_config_refused": (
+                "1 while the last edit of the config is refused",
+                lambda: float(bool(house.reload_problem)),
+            ),
+            "entrepot_calls_in_flight": ("Client calls now", lambda: float(house.in_flight)),
+        }
+    )
+    house = House(
+        setup=setup,
+        client=client,
+        journal=journal,
+        limits=limits,
+        metrics=metrics,
+        log=log,
+        launched=launched,
+        books=Books(store, drain, setup.config.server.time_zone),
+    )
+    return house
+
+
+def _spent_since(store: Store) -> Callable[[BudgetRule, datetime], int]:
+    def spent(rule: BudgetRule, since: datetime) -> int:
+        return reports.spent(store.engine, since=since, key=rule.key, team=rule.team)
+
+    return spent
+
+
+def _reload(
+    house: House, path: Path, environment: Callable[[], dict[str, str]]
+) -> Callable[[], Awaitable[None]]:
+    async def changed() -> None:
+        """Swap the setup for what the files say now; a wrong file leaves everything as it was."""
+        try:
+            loaded = await asyncio.to_thread(read, path, environment())
+            setup = await asyncio.to_thread(compile_setup, loaded)
+            _refuse_what_needs_a_restart(house.setup, setup)
+        except ConfigError as fault:
+            house.reload_problem = str(fault)
+            house.log.write({"event": "config_refused", "problems": str(fault).splitlines()})
+            return
+        house.reload_problem = ""
+        if setup.hash == house.setup.hash:
+            return
+        await _swap(house, setup)
+        house.log.write({"event": "config_taken", "hash": setup.hash, "policy": setup.policy.hash})
+
+    return changed
+
+
+async def _swap(house: House, setup: Setup) -> None:
+    before = house.setup
+    await asyncio.to_thread(house.limits.configure, setup.rates, setup.budgets)
+    gone = {}
+    for name in before.launches.keys() | setup.launches.keys():
+        if before.launches.get(name) == setup.launches.get(name):
+            continue
+        if name in house.launched:
+            gone[name] = house.launched.pop(name)
+        if name in setup.launches:
+            house.launched[name] = Launched(name, setup.launches[name], house.client)
+            if setup.providers[name].at_start:
+                house.launched[name].start()
+    house.setup = setup
+    for server in gone.values():
+        await server.stop()
+
+
+def _refuse_what_needs_a_restart(before: Setup, after: Setup) -> None:
+    """Raise ``ConfigError`` for edits that only a restart can take: half an edit is worse."""
+    for name in ("ledger", "journal"):
+        if getattr(before.config, name) != getattr(after.config, name):
+            raise ConfigError([after.problem((name,), f"`{name}` changed", "restart to take it")])
+    for name in ("host", "port"):
+        if getattr(before.config.server, name) != getattr(after.config.server, name):
+            raise ConfigError(
+                [after.problem(("server", name), f"`server.{name}` changed", "restart to take it")]
+            )
+
+
+async def _stop(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait([task])
+
+
+def _settle_memory() -> None:
+    # What was built at start stays: leave it out of collections, and collect rarely. Measured:
+    # a fifth less CPU for each call, and no pauses of 20 ms at saturation.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 1000)

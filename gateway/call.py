@@ -1,0 +1,261 @@
+"""The first stations of a request: who, what, may, where, hold. Gives a ``Call`` or a refusal."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from difflib import get_close_matches
+
+from billing.limits import Hold, OverLimitError
+from billing.money import pico
+from gateway import auth
+from gateway.auth import Principal
+from gateway.errors import Refusal
+from gateway.front import Receive, read_body
+from gateway.house import House
+from gateway.record import Record
+from gateway.setup import Setup
+from providers import tokens
+from providers.wires.chat import request as chat
+from providers.wires.chat.request import BadRequestError, Json, Peek
+from routing.facts import RequestFacts
+from routing.plan import Dropped, Plan, Route, Size, ceiling_usd, plan
+from routing.policy import UnknownLabel
+
+TAGS_MAX, TAG_MAX_CHARS, SESSION_MAX_CHARS = 16, 64, 128
+PREFERENCES = ("listed", "cheapest")
+
+
+@dataclass(slots=True)
+class Call:
+    """One admitted request: what every attempt at it needs."""
+
+    setup: Setup
+    record: Record
+    principal: Principal
+    headers: Mapping[bytes, bytes]
+    body: Json
+    peek: Peek
+    facts: RequestFacts
+    session: str
+    plan: Plan
+    size: Size
+    hold: Hold
+
+    def may(self, route: Route) -> bool:
+        """Whether policy lets this request go to ``route``; asked again right before each send."""
+        policy = self.setup.policy
+        most = None
+        if policy.counts_money(self.facts):
+            most = ceiling_usd(route, datetime.now(UTC), self.size)
+        return policy.judge(self.facts, route.facts, most).allowed
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a request's headers say of itself."""
+
+    label: str | None
+    tags: frozenset[str]
+    session: str
+    prefer: str | None
+
+
+def new_id() -> str:
+    """Return an id that is ours, sorts by time, and cannot be guessed."""
+    return f"req_{time.time_ns() // 1_000_000:x}{secrets.token_hex(8)}"
+
+
+async def admit(
+    house: House, headers: Mapping[bytes, bytes], receive: Receive, record: Record
+) -> Call:
+    """Take a request through every station before a host is called. Raises ``Refusal``.
+
+    Also raises ``ClientGoneError`` where the client left while sending.
+    """
+    setup = house.setup
+    principal = auth.principal(headers, setup.principals, setup.local)
+    record.key = principal.name
+    raw = await read_body(receive, setup.body_max_bytes, headers.get(b"content-length"))
+    body, peek = read(raw)
+    record.model_asked, record.stream = peek.model, peek.stream
+    facts, asked = request_facts(setup, principal, headers, peek.model)
+    planned, size = where(setup, facts, peek, asked.prefer)
+    planned = able(planned, body)
+    if house.unsaved and not house.ledger_works():
+        raise Refusal(
+            "ledger_unavailable",
+            f"the gateway cannot write its journal ({house.trouble}), and takes no call that it "
+            "could not account for",
+            retry_after_s=5,
+        )
+    planned, hold = set_aside(house, principal, planned, size, peek)
+    return Call(
+        setup, record, principal, headers, body, peek, facts, asked.session, planned, size, hold
+    )
+
+
+def read(raw: bytes) -> tuple[Json, Peek]:
+    """Decode a body and look at it. Raises ``Refusal`` naming the field at fault."""
+    try:
+        body = chat.decode(raw)
+        return body, chat.peek(body, len(raw))
+    except BadRequestError as fault:
+        raise Refusal("invalid_request", fault.message, param=fault.param) from None
+
+
+def asked_for(headers: Mapping[bytes, bytes]) -> Asked:
+    """Read the ``x-entrepot-*`` request headers. Raises ``Refusal``."""
+    label = headers.get(b"x-entrepot-label")
+    names = headers.get(b"x-entrepot-tags", b"").decode("latin-1").split(",")
+    tags = frozenset(name.strip() for name in names if name.strip())
+    if len(tags) > TAGS_MAX or any(len(tag) > TAG_MAX_CHARS for tag in tags):
+        raise Refusal(
+            "invalid_request",
+            f"x-entrepot-tags takes at most {TAGS_MAX} tags of {TAG_MAX_CHARS} characters",
+            param="x-entrepot-tags",
+        )
+    session = headers.get(b"x-entrepot-session", b"").decode("latin-1")
+    prefer = headers.get(b"x-entrepot-prefer", b"").decode("latin-1") or None
+    if prefer is not None and prefer not in PREFERENCES:
+        raise Refusal(
+            "invalid_request",
+            f"x-entrepot-prefer must be one of {', '.join(PREFERENCES)}, not {prefer[:40]!r}",
+            param="x-entrepot-prefer",
+        )
+    return Asked(
+        label.decode("latin-1").strip() if label else None,
+        tags,
+        session[:SESSION_MAX_CHARS],
+        prefer,
+    )
+
+
+def request_facts(
+    setup: Setup, principal: Principal, headers: Mapping[bytes, bytes], model: str
+) -> tuple[RequestFacts, Asked]:
+    """Return what policy may know of a request. Raises ``Refusal`` for a label that is none."""
+    asked = asked_for(headers)
+    try:
+        label = setup.policy.raise_label(principal.label, asked.label)
+    except UnknownLabel as fault:
+        raise Refusal("invalid_request", str(fault), param="x-entrepot-label") from None
+    if not setup.may_ask(principal, model):
+        raise Refusal(
+            "unknown_model",
+            f"key {principal.name!r} may not use model {model!r}; it may use: "
+            f"{', '.join(sorted(principal.models or ()))}",
+            param="model",
+        )
+    return RequestFacts(label, principal.team, principal.name, asked.tags, model), asked
+
+
+def where(
+    setup: Setup, facts: RequestFacts, peek: Peek, prefer: str | None
+) -> tuple[Plan, Size]:
+    """Plan the routes. Raises ``Refusal`` where there is no such model or no route is left."""
+    candidates = setup.candidates(facts.model)
+    if candidates is None:
+        raise _unknown_model(setup, facts.model)
+    output = peek.max_output * peek.n if peek.max_output is not None else None
+    size = Size(peek.text_bytes, output)
+    planned = plan(
+        candidates.routes,
+        prefer or candidates.prefer,
+        setup.policy,
+        facts,
+        datetime.now(UTC),
+        size,
+    )
+    if not planned.routes:
+        raise no_route(planned)
+    return planned, size
+
+
+def able(planned: Plan, body: Json) -> Plan:
+    """Leave out the routes whose host refuses a field of ``body``. Raises ``Refusal`` if all do."""
+    kept, dropped = [], []
+    for route in planned.routes:
+        name = chat.refused(body, route.dialect)
+        if name is None:
+            kept.append(route)
+        else:
+            reason = f"its host takes no `{name}`"
+            dropped.append((name, Dropped(route, "capability", "", reason)))
+    if not dropped:
+        return planned
+    if not kept:
+        names = ", ".join(drop.route.name for _, drop in dropped)
+        field = dropped[0][0]
+        raise Refusal(
+            "unsupported_parameter",
+            f"`{field}` is taken by no route that may answer this ({names}); leave it out",
+            param=field,
+        )
+    return replace(
+        planned, routes=tuple(kept), dropped=(*planned.dropped, *(drop for _, drop in dropped))
+    )
+
+
+def no_route(planned: Plan) -> Refusal:
+    """Return the refusal of a plan without routes: 403 where policy alone left none, else 503."""
+    refused = [dropped for dropped in planned.dropped if dropped.why == "policy"]
+    reasons = "; ".join(_why(dropped) for dropped in planned.dropped)
+    if len(refused) == len(planned.dropped):
+        rules = ", ".join(repr(name) for name in dict.fromkeys(d.rule for d in refused))
+        return Refusal(
+            "policy_denied",
+            f"no route may answer this request, by rule {rules}: {reasons}. Ask for another model, "
+            "or have the policy's owner allow a route",
+        )
+    return Refusal(
+        "no_healthy_route",
+        f"no route can answer now: {reasons}. `entrepot doctor` says what is missing",
+        retry_after_s=30,
+    )
+
+
+def _why(dropped: Dropped) -> str:
+    rule = f"rule {dropped.rule!r}: " if dropped.rule else ""
+    return f"{dropped.route.name}: {rule}{dropped.reason}"
+
+
+def not_tried(planned: Plan) -> str:
+    """Return which routes the policy kept out of a plan, "" where none; for an error's text."""
+    kept_out = [_why(dropped) for dropped in planned.dropped if dropped.why == "policy"]
+    return f" (not tried: {'; '.join(kept_out)})" if kept_out else ""
+
+
+def _unknown_model(setup: Setup, model: str) -> Refusal:
+    near = get_close_matches(model, setup.model_names, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}? " if near else ""
+    return Refusal(
+        "unknown_model",
+        f"there is no model {model[:200]!r} here; {hint}GET /v1/models lists them",
+        param="model",
+    )
+
+
+def set_aside(
+    house: House, principal: Principal, planned: Plan, size: Size, peek: Peek
+) -> tuple[Plan, Hold]:
+    """Hold the most that this call can cost. Raises ``Refusal``.
+
+    Under a budget a route without a known price is left out: what cannot be priced cannot be held.
+    """
+    limits = house.limits
+    ceiling: int | None = 0
+    if limits.has_budgets and limits.budgeted(principal.name, principal.team):
+        now = datetime.now(UTC)
+        most = [(route, ceiling_usd(route, now, size)) for route in planned.routes]
+        priced = [(route, pico(usd)) for route, usd in most if usd is not None]
+        ceiling = max((amount for _, amount in priced), default=None)
+        planned = replace(planned, routes=tuple(route for route, _ in priced))
+    likely = tokens.estimate(peek.text_bytes) + (size.output_tokens or 0)
+    try:
+        return planned, limits.hold(principal.name, principal.team, likely, ceiling)
+    except OverLimitError as over:
+        raise Refusal(over.code, over.message, retry_after_s=over.retry_after_s) from None

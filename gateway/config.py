@@ -1,0 +1,337 @@
+"""The config file's form: every key that it may hold, its unit and its bounds.
+
+Nothing here reads a file or the environment, and nothing looks beyond its own value: what must
+agree with something else (a route with a provider, a label with the policy) is in
+``config_checks``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import tzinfo
+from decimal import Decimal
+from fnmatch import fnmatchcase
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    SecretStr,
+    Tag,
+    field_validator,
+    model_validator,
+)
+
+from gateway import urls
+from gateway.config_values import (
+    Country,
+    Forwarded,
+    KeyHash,
+    Ledger,
+    Name,
+    Number,
+    Period,
+    PerMillion,
+    Prefer,
+    Seconds,
+    State,
+    Text,
+    Usd,
+    Whole,
+    check_headers,
+    nothing,
+    zone,
+)
+from gateway.problems import WrongError
+
+
+class Form(BaseModel):
+    """A mapping of the config file: no key that is not known, no change once it is read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class TimeoutsForm(Form):
+    """The time limit of each phase of a call, in seconds; ``total_s`` bounds all attempts."""
+
+    connect_s: Seconds = 5
+    first_byte_s: Seconds = 120
+    between_s: Seconds = 120
+    total_s: Seconds = 900
+
+
+class OwnTimeoutsForm(Form):
+    """What a provider sets otherwise than the server; None is the server's own, in seconds."""
+
+    first_byte_s: Seconds | None = None
+    between_s: Seconds | None = None
+    total_s: Seconds | None = None
+
+
+class ServerForm(Form):
+    """Where the gateway listens. ``admin_key`` opens the dashboard and /api."""
+
+    host: Text = "127.0.0.1"
+    port: Annotated[int, Number, Field(ge=0, le=65535)] = 8080
+    admin_key: SecretStr | None = None
+    body_max_mb: Annotated[int, Number, Field(ge=1, le=1024)] = 32
+    timeouts: TimeoutsForm = TimeoutsForm()
+    time_zone: Text = "UTC"
+
+    @field_validator("admin_key")
+    @classmethod
+    def _nothing_opens_nothing(cls, value: SecretStr | None) -> SecretStr | None:
+        return value if value is not None and value.get_secret_value().strip() else None
+
+    @field_validator("time_zone")
+    @classmethod
+    def _is_a_zone(cls, value: str) -> str:
+        zone(value)
+        return value
+
+    @property
+    def zone(self) -> tzinfo:
+        """The time zone in which the days and months of budgets and reports begin."""
+        return zone(self.time_zone)
+
+
+class LaunchForm(Form):
+    """A server that the gateway starts itself.
+
+    ``model`` is an installed model's name or the path of a GGUF file; ``context`` in tokens for
+    each of ``slots`` answers at a time; ``threads`` None leaves it to the server.
+    """
+
+    model: Text
+    context: Annotated[int, Number, Field(ge=256, le=10_000_000)] = 4096
+    slots: Annotated[int, Number, Field(ge=1, le=256)] = 2
+    threads: Annotated[int, Number, Field(ge=1, le=1024)] | None = None
+    start: Literal["at_start", "lazily"] = "lazily"
+
+
+class PriceForm(Form):
+    """What one model costs, in USD per million tokens. None: this kind of token has no price.
+
+    ``reasoning`` None is billed as output.
+    """
+
+    input: PerMillion
+    output: PerMillion
+    cached_read: PerMillion | None = None
+    cached_write: PerMillion | None = None
+    reasoning: PerMillion | None = None
+    audio_input: PerMillion | None = None
+    audio_output: PerMillion | None = None
+    source: Text = "config"
+    date: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")] | None = None
+
+
+class PlaceForm(Form):
+    """What the operator of this gateway states about a provider, over what the catalogue says."""
+
+    processed_in: tuple[Country, ...] | None = None
+    operator: tuple[Country, ...] | None = None
+    trains_on_data: Literal["never", "opt_out", "by_default"] | None = None
+    retention_days: Annotated[int, Number, Field(ge=0)] | None = None
+    zdr: Literal["default", "on_approval", "no"] | None = None
+
+    @field_validator("processed_in", "operator")
+    @classmethod
+    def _names_some(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        if value == ():
+            raise WrongError("is an empty list", "at least one country, or no such line")
+        return value
+
+
+class ProviderForm(Form):
+    """One provider: a host of the catalogue with an address, a credential and terms of its own.
+
+    ``catalog`` and ``endpoint`` None: the provider's own name, and the host's usual endpoint.
+    ``prices`` by model, ``free`` (a statement why), ``usd_per_hour``, and ``watts`` with
+    ``usd_per_kwh`` are four ways to say what it costs, of which one may stand.
+    """
+
+    catalog: Name | None = None
+    endpoint: Name | None = None
+    base_url: str | None = None
+    api_key: SecretStr | None = None
+    headers: Mapping[str, str] = Field(default_factory=nothing, repr=False)
+    forward: tuple[Forwarded, ...] = ()
+    timeouts: OwnTimeoutsForm = OwnTimeoutsForm()
+    launch: LaunchForm | None = None
+    prices: Mapping[str, PriceForm] = Field(default_factory=nothing)
+    free: Text | None = None
+    usd_per_hour: Usd | None = None
+    watts: Annotated[Decimal, Number, Field(gt=0, le=1_000_000)] | None = None
+    usd_per_kwh: Annotated[Decimal, Number, Field(ge=0, le=100)] | None = None
+    facts: PlaceForm = PlaceForm()
+
+    @field_validator("base_url")
+    @classmethod
+    def _is_an_address(cls, value: str | None) -> str | None:
+        if value is not None:
+            urls.base_url(value)
+        return value
+
+    @field_validator("api_key")
+    @classmethod
+    def _is_a_credential(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None:
+            return None
+        # A key read from a file often brings the file's last line break with it.
+        secret = value.get_secret_value().strip()
+        if not all(33 <= ord(sign) < 127 for sign in secret):
+            raise WrongError("holds spaces or signs that no key has", "the key alone")
+        return SecretStr(secret) if secret else None
+
+    @field_validator("headers")
+    @classmethod
+    def _can_be_sent(cls, value: Mapping[str, str]) -> Mapping[str, str]:
+        check_headers(value.items())
+        return MappingProxyType(dict(value))
+
+    @field_validator("prices")
+    @classmethod
+    def _stay(cls, value: Mapping[str, PriceForm]) -> Mapping[str, PriceForm]:
+        return MappingProxyType(dict(value))
+
+    @model_validator(mode="after")
+    def _agrees_with_itself(self) -> Self:
+        if self.launch is not None and self.base_url is not None:
+            raise WrongError(
+                "has both launch and base_url",
+                "launch alone (the gateway picks the port), or the base_url of a server that runs",
+            )
+        if (self.watts is None) != (self.usd_per_kwh is None):
+            raise WrongError("has only one of watts and usd_per_kwh", "both, or usd_per_hour")
+        ways = {
+            "prices": bool(self.prices),
+            "free": self.free is not None,
+            "usd_per_hour": self.usd_per_hour is not None,
+            "watts": self.watts is not None,
+        }
+        said = [way for way, given in ways.items() if given]
+        if len(said) > 1:
+            raise WrongError(f"says its price by {' and by '.join(said)}", "one of them")
+        return self
+
+
+class ModelForm(Form):
+    """Who may answer for one name: routes, written ``provider/model``, in the order to try."""
+
+    routes: Annotated[tuple[Text, ...], Field(min_length=1)]
+    prefer: Prefer = "listed"
+
+
+class BudgetOfKeyForm(Form):
+    """The most that one key may spend in a calendar period."""
+
+    usd: Usd
+    per: Period
+
+
+class KeyForm(Form):
+    """One client key, known by its hash. ``models`` None is all of them; ``label`` the least."""
+
+    name: Name
+    hash: KeyHash = Field(repr=False)
+    team: Name | None = None
+    label: Text | None = None
+    models: tuple[Text, ...] | None = None
+    rpm: Whole | None = None
+    tpm: Whole | None = None
+    budget: BudgetOfKeyForm | None = None
+
+
+class BudgetForm(Form):
+    """The most that may be spent in a calendar period: by one key, one team, or everybody."""
+
+    name: Text
+    usd: Usd
+    per: Period
+    key: Name | None = None
+    team: Name | None = None
+
+
+def _none_as_empty(value: object) -> object:
+    """Read a name with nothing after it, ``openrouter:``, as one with everything by default."""
+    return {} if value is None else value
+
+
+def _list_as_routes(value: object) -> object:
+    return {"routes": value} if isinstance(value, list | tuple) else value
+
+
+def _written_as(value: object) -> str:
+    return "alias" if isinstance(value, str) else "model"
+
+
+def _path_or_mapping(value: object) -> object:
+    if value is not None and not isinstance(value, str | Path | Mapping):
+        raise WrongError("is neither a file nor a mapping", "policy: policy.yaml")
+    return value
+
+
+Provider = Annotated[ProviderForm, BeforeValidator(_none_as_empty)]
+ModelOrAlias = Annotated[
+    Annotated[ModelForm, Tag("model")] | Annotated[Text, Tag("alias")],
+    Discriminator(_written_as),
+    BeforeValidator(_list_as_routes),
+]
+PolicyPlace = Annotated[Path | Mapping[str, Any] | None, BeforeValidator(_path_or_mapping)]
+
+
+class Config(Form):
+    """The whole file. ``policy`` is a path, or the policy itself; None: none was stated."""
+
+    server: ServerForm = ServerForm()
+    ledger: Ledger = Field(default="sqlite:///var/entrepot.db", repr=False)
+    journal: Path = Path("var/journal")
+    state: State = "memory"
+    policy: PolicyPlace = Field(default=None, repr=False)
+    catalog: tuple[Path, ...] = ()
+    providers: Mapping[Name, Provider] = Field(default_factory=nothing)
+    models: Mapping[Text, ModelOrAlias] = Field(default_factory=nothing)
+    keys: tuple[KeyForm, ...] = ()
+    budgets: tuple[BudgetForm, ...] = ()
+
+    @field_validator("providers", "models")
+    @classmethod
+    def _stay(cls, value: Mapping[str, Any]) -> Mapping[str, Any]:
+        return MappingProxyType(dict(value))
+
+    def host_of(self, provider: str) -> str:
+        """Return the catalogue's id of a provider's host."""
+        return self.providers[provider].catalog or provider
+
+    def entry(self, asked: str) -> tuple[str, ModelForm] | None:
+        """Return the model that answers to the name ``asked``, aliases followed; None: none."""
+        name = matching(self.models, asked)
+        for _ in self.models:
+            found = self.models[name] if name is not None else None
+            if name is None or found is None:
+                return None
+            if isinstance(found, ModelForm):
+                return name, found
+            name = matching(self.models, found)
+        return None
+
+
+def matching(names: Mapping[str, Any], asked: str) -> str | None:
+    """Return the one of ``names`` that ``asked`` means: itself, else the longest fitting pattern.
+
+    Only ``*`` is special in a pattern. Of patterns of one length the first listed counts.
+    """
+    if asked in names:
+        return asked
+    fitting = [
+        name
+        for name in names
+        if "*" in name and fnmatchcase(asked, name.replace("[", "[[]").replace("?", "[?]"))
+    ]
+    return max(fitting, key=lambda name: len(name.replace("*", "")), default=None)

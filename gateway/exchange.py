@@ -1,0 +1,145 @@
+"""The life of one request, from top to bottom: who, what, may, where, hold, try, answer, settle, tell."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import traceback
+from collections.abc import MutableMapping
+from typing import Any
+
+from gateway.call import Call, admit, new_id, not_tried
+from gateway.errors import Refusal, from_upstream
+from gateway.front import ClientGoneError, Receive, Send, send_refusal
+from gateway.house import House
+from gateway.record import Record
+from gateway.relay import relay
+from gateway.settle import Attempt
+from providers.client import StaleConnectionError
+from providers.errors import ErrorKind, UpstreamError
+from routing.plan import Route
+
+CLIENT_CLOSED = 499
+# Faults of the request itself: another route would answer the same.
+FINAL = frozenset({ErrorKind.BAD_REQUEST, ErrorKind.FILTERED})
+
+
+async def run(
+    house: House, scope: MutableMapping[str, Any], receive: Receive, send: Send
+) -> None:
+    """Answer one ``POST /v1/chat/completions``; never raises but for cancellation."""
+    record = Record(new_id(), time.perf_counter())
+    house.in_flight += 1
+    try:
+        # who, what, may, where, hold
+        call = await admit(house, dict(scope["headers"]), receive, record)
+        # try, answer, settle
+        await _serve(house, call, receive, send)
+    except Refusal as refusal:
+        await _refuse(send, record, refusal)
+    except ClientGoneError:
+        record.status = CLIENT_CLOSED
+    except Exception as fault:
+        # The one net under the hot path: a fault of ours is a clear 500, never a hung client.
+        trace = "".join(traceback.format_exception(fault, limit=-8))
+        house.log.write({"event": "internal_error", "id": record.request_id, "trace": trace})
+        if not record.status:
+            await _refuse(send, record, _ours(record))
+    finally:
+        house.in_flight -= 1
+        # tell
+        seconds = time.perf_counter() - record.began
+        house.metrics.observe(record, seconds)
+        house.log.write(record.line(seconds))
+
+
+async def _refuse(send: Send, record: Record, refusal: Refusal) -> None:
+    record.status, record.code = refusal.status, refusal.code
+    headers = [
+        (b"x-entrepot-request-id", record.request_id.encode()),
+        (b"x-entrepot-attempts", str(len(record.attempts)).encode()),
+    ]
+    await send_refusal(send, refusal, headers)
+
+
+def _ours(record: Record) -> Refusal:
+    return Refusal(
+        "internal_error",
+        f"the gateway itself failed; its log has the reason under {record.request_id}",
+    )
+
+
+async def _serve(house: House, call: Call, receive: Receive, send: Send) -> None:
+    task = asyncio.current_task()
+    watcher = asyncio.ensure_future(_watch(receive, call.record, task))
+    try:
+        await _attempts(house, call, send)
+    except asyncio.CancelledError:
+        if task is None or not watcher.done():
+            raise
+        task.uncancel()
+        call.record.status = CLIENT_CLOSED
+    finally:
+        watcher.cancel()
+        used = sum(e.prompt_tokens + e.completion_tokens for e in call.record.attempts)
+        call.hold.settle(call.record.cost_pico, used)
+
+
+async def _watch(receive: Receive, record: Record, task: asyncio.Task[Any] | None) -> None:
+    # Without somebody waiting on receive() a server never learns that its client has gone.
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    if task is not None and not record.answered:
+        task.cancel()
+
+
+async def _attempts(house: House, call: Call, send: Send) -> None:
+    total_at = asyncio.get_running_loop().time() + call.setup.timeouts.total_s
+    faults: list[tuple[Route, UpstreamError]] = []
+    number = 0
+    for route in call.plan.routes:
+        for may_repeat in (True, False):
+            # Policy once more, right before each send: nothing between may widen it.
+            if not call.may(route):
+                break
+            number += 1
+            try:
+                return await relay(house, Attempt(call, route, number), send, total_at)
+            except StaleConnectionError as fault:
+                if may_repeat:
+                    continue
+                faults.append((route, fault))
+            except UpstreamError as fault:
+                faults.append((route, fault))
+            break
+        if faults and (
+            faults[-1][1].kind in FINAL or asyncio.get_running_loop().time() >= total_at
+        ):
+            break
+    raise _exhausted(call, faults)
+
+
+def _exhausted(call: Call, faults: list[tuple[Route, UpstreamError]]) -> Refusal:
+    """Return what the client reads when no attempt gave an answer."""
+    tried = "; ".join(f"{route.name}: {_words(fault)}" for route, fault in faults)
+    text = f"{tried}{not_tried(call.plan)}"
+    waits = [fault.retry_after_s for _, fault in faults if fault.retry_after_s is not None]
+    if not faults:
+        return Refusal("policy_denied", f"no route may answer this request now{text}")
+    last = faults[-1][1]
+    if last.kind in FINAL or len({fault.kind for _, fault in faults}) == 1:
+        last.retry_after_s = min(waits, default=None)
+        return from_upstream(last, text)
+    return Refusal(
+        "no_healthy_route",
+        f"every route failed: {text}",
+        retry_after_s=min(waits, default=1.0),
+    )
+
+
+def _words(fault: UpstreamError) -> str:
+    status = f" (HTTP {fault.status})" if fault.status else ""
+    if fault.kind is ErrorKind.AUTH:
+        # The host's own words may hold a part of the key.
+        return f"the host refused this gateway's credential{status}; check its api_key"
+    return f"{fault.message}{status}"

@@ -1,0 +1,70 @@
+"""What one running gateway is made of; ``app`` builds it, the stations of a request use it."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from billing.journal import Journal, JournalError
+from billing.ledger import Entry
+from billing.limits import Limits
+from gateway.books import Books
+from gateway.log import LineLog
+from gateway.metrics import Metrics
+from gateway.setup import Setup
+from providers.client import Client, Target
+from providers.endpoint import Endpoint
+from providers.launch import Launched
+
+UNSAVED_MAX = 10_000
+
+
+@dataclass(slots=True)
+class House:
+    """The parts that live as long as the process, and the ``setup`` that a reload swaps.
+
+    ``unsaved`` holds entries that the journal could not take (a full disk): while there are any,
+    no new call is let in, so that what can be lost is bounded by the calls then under way.
+    ``reload_problem`` is what was wrong with the last edit of the config, "" where it was taken.
+    """
+
+    setup: Setup
+    client: Client
+    journal: Journal
+    limits: Limits
+    metrics: Metrics
+    log: LineLog
+    launched: dict[str, Launched]
+    books: Books
+    unsaved: deque[Entry] = field(default_factory=lambda: deque(maxlen=UNSAVED_MAX))
+    trouble: str = ""
+    in_flight: int = 0
+    reload_problem: str = ""
+
+    async def target(self, endpoint: Endpoint, within_s: float) -> Target:
+        """Return where a call to ``endpoint`` goes; waits for a launched server to be ready."""
+        if endpoint.chat is not None:
+            return endpoint.chat
+        return endpoint.reach(await self.launched[endpoint.provider].ready(within_s))
+
+    def keep(self, entry: Entry) -> None:
+        """Write ``entry`` to the journal, or hold it and say so where the disk refuses."""
+        try:
+            self.journal.append(entry)
+        except JournalError as fault:
+            self.unsaved.append(entry)
+            if not self.trouble:
+                self.log.write({"event": "journal_refused", "why": str(fault)})
+            self.trouble = str(fault)
+
+    def ledger_works(self) -> bool:
+        """Whether entries can be kept; tries first to save those that could not be."""
+        try:
+            while self.unsaved:
+                self.journal.append(self.unsaved[0])
+                self.unsaved.popleft()
+        except JournalError as fault:
+            self.trouble = str(fault)
+            return False
+        self.trouble = ""
+        return True

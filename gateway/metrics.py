@@ -1,0 +1,111 @@
+"""Every Prometheus metric, declared once. The hot path adds plain numbers; a scrape reads them."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterator
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+)
+from prometheus_client.registry import Collector
+
+from billing.money import PICO_PER_USD
+from gateway.record import Record
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
+# Model names come from clients: past this many label sets the rest is counted under "other".
+SERIES_MAX = 2000
+
+
+class Metrics(Collector):
+    """Counts of this process. ``gauges`` are read at scrape time: name -> (help, reader)."""
+
+    def __init__(self, gauges: dict[str, tuple[str, Callable[[], float]]]) -> None:
+        self._gauges = gauges
+        self._requests: dict[tuple[str, str], int] = {}
+        self._attempts: dict[tuple[str, str, str], int] = {}
+        self._tokens: dict[tuple[str, str], int] = {}
+        self._cost: dict[str, int] = {}
+        self._unpriced: dict[str, int] = {}
+        self._buckets: dict[str, list[int]] = {}
+        self._sums: dict[str, float] = {}
+        self._registry = CollectorRegistry()
+        self._registry.register(self)
+
+    def observe(self, record: Record, seconds: float) -> None:
+        """Count one finished exchange."""
+        route = record.route
+        if route not in self._sums and len(self._sums) >= SERIES_MAX:
+            route = "other"
+        asked = (str(record.status), record.code)
+        self._requests[asked] = self._requests.get(asked, 0) + 1
+        buckets = self._buckets.get(route)
+        if buckets is None:
+            buckets = self._buckets[route] = [0] * (len(SECONDS) + 1)
+        buckets[bisect_left(SECONDS, seconds)] += 1
+        self._sums[route] = self._sums.get(route, 0.0) + seconds
+        for entry in record.attempts:
+            name = f"{entry.provider}/{entry.model}"
+            tried = (name, entry.outcome, entry.error)
+            self._attempts[tried] = self._attempts.get(tried, 0) + 1
+            for way, count in (("in", entry.prompt_tokens), ("out", entry.completion_tokens)):
+                self._tokens[name, way] = self._tokens.get((name, way), 0) + count
+            if entry.cost_pico is None:
+                self._unpriced[name] = self._unpriced.get(name, 0) + 1
+            else:
+                self._cost[name] = self._cost.get(name, 0) + entry.cost_pico
+
+    def collect(self) -> Iterator[CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily]:
+        """Give the metric families; called by a scrape."""
+        requests = CounterMetricFamily(
+            "entrepot_requests", "Client calls answered", labels=["status", "code"]
+        )
+        for asked, count in self._requests.items():
+            requests.add_metric(list(asked), count)
+        yield requests
+        attempts = CounterMetricFamily(
+            "entrepot_attempts", "Calls made to hosts", labels=["route", "outcome", "error"]
+        )
+        for tried, count in self._attempts.items():
+            attempts.add_metric(list(tried), count)
+        yield attempts
+        tokens = CounterMetricFamily("entrepot_tokens", "Tokens", labels=["route", "way"])
+        for way, count in self._tokens.items():
+            tokens.add_metric(list(way), count)
+        yield tokens
+        cost = CounterMetricFamily(
+            "entrepot_cost_usd", "Known cost (the ledger has it exactly)", labels=["route"]
+        )
+        for name, pico in self._cost.items():
+            cost.add_metric([name], pico / PICO_PER_USD)
+        yield cost
+        unpriced = CounterMetricFamily(
+            "entrepot_unpriced", "Attempts whose cost is not known", labels=["route"]
+        )
+        for name, count in self._unpriced.items():
+            unpriced.add_metric([name], count)
+        yield unpriced
+        yield self._durations()
+        for name, (text, read) in self._gauges.items():
+            yield GaugeMetricFamily(name, text, value=read())
+
+    def _durations(self) -> HistogramMetricFamily:
+        family = HistogramMetricFamily(
+            "entrepot_request_seconds", "Time of a client call", labels=["route"]
+        )
+        for route, counts in self._buckets.items():
+            total, rows = 0, []
+            for bound, count in zip((*map(str, SECONDS), "+Inf"), counts, strict=True):
+                total += count
+                rows.append((bound, float(total)))
+            family.add_metric([route], rows, sum_value=self._sums[route])
+        return family
+
+    def text(self) -> bytes:
+        """The exposition in Prometheus' text format."""
+        return generate_latest(self._registry)

@@ -1,0 +1,102 @@
+"""The small endpoints beside the hot path: models, health, readiness, metrics, and what is not there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from gateway import auth
+from gateway.auth import Principal
+from gateway.errors import Refusal
+from gateway.house import House
+from gateway.metrics import CONTENT_TYPE
+from providers.wires.chat.errors import write_error
+
+router = APIRouter()
+
+
+def house_of(request: Request) -> House:
+    """Return the running gateway's parts."""
+    house: House = request.app.state.house
+    return house
+
+
+def caller(request: Request) -> Principal:
+    """Return whose call it is. Raises ``Refusal``."""
+    setup = house_of(request).setup
+    return auth.principal(dict(request.scope["headers"]), setup.principals, setup.local)
+
+
+@router.get("/v1/models")
+async def list_models(request: Request) -> dict[str, Any]:
+    """The models that the caller may ask for, in the order of the config."""
+    principal, setup = caller(request), house_of(request).setup
+    names = [name for name in setup.model_names if setup.may_ask(principal, name)]
+    return {"object": "list", "data": [_model(name) for name in names]}
+
+
+@router.get("/v1/models/{name:path}")
+async def one_model(request: Request, name: str) -> dict[str, Any]:
+    """One model by name; a 404 in the asker's wire where there is none."""
+    principal, setup = caller(request), house_of(request).setup
+    if setup.candidates(name) is None or not setup.may_ask(principal, name):
+        raise Refusal("unknown_model", f"there is no model {name[:200]!r} here", param="model")
+    return _model(name)
+
+
+def _model(name: str) -> dict[str, Any]:
+    # The wire asks for a number of seconds; a route in a config has no birthday.
+    return {"id": name, "object": "model", "created": 0, "owned_by": "entrepot"}
+
+
+@router.get("/healthz")
+async def healthz() -> dict[str, str]:
+    """Whether the process answers."""
+    return {"status": "ok"}
+
+
+@router.get("/readyz")
+async def readyz(request: Request) -> JSONResponse:
+    """Whether calls can be taken: the journal is writable, and servers at home are up or given up."""
+    house = house_of(request)
+    waiting = [name for name, server in house.launched.items() if server.state.phase == "starting"]
+    problems = [f"{name} is starting" for name in waiting]
+    if house.unsaved and not house.ledger_works():
+        problems.append(f"the journal cannot be written: {house.trouble}")
+    return JSONResponse(
+        {"status": "ready" if not problems else "not ready", "waiting_for": problems},
+        status_code=503 if problems else 200,
+    )
+
+
+@router.get("/metrics")
+async def metrics(request: Request) -> Response:
+    """Prometheus' text format. Needs the admin key where one is configured."""
+    house = house_of(request)
+    if not auth.admin_allowed(dict(request.scope["headers"]), house.setup.admin_key):
+        raise Refusal("invalid_key", "metrics need the admin key")
+    return Response(house.metrics.text(), media_type=CONTENT_TYPE)
+
+
+def say_errors_in_the_askers_wire(app: FastAPI) -> None:
+    """Make the framework's own errors read like every other error of this gateway."""
+
+    async def refused(_: Request, refusal: Exception) -> Response:
+        fault = refusal if isinstance(refusal, Refusal) else Refusal("internal_error", "")
+        body = write_error(fault.message, fault.type, fault.code, fault.param)
+        headers = {"www-authenticate": "Bearer"} if fault.code == "invalid_key" else None
+        return Response(body, fault.status, headers, "application/json")
+
+    async def not_there(request: Request, fault: Exception) -> Response:
+        status = fault.status_code if isinstance(fault, HTTPException) else 500
+        code = "method_not_allowed" if status == 405 else "not_found"
+        text = f"there is no {request.method} {request.url.path[:200]} here"
+        if code == "not_found":
+            text += "; the base URL of an SDK ends in /v1"
+        return await refused(request, Refusal(code, text, status=status))
+
+    app.add_exception_handler(Refusal, refused)
+    app.add_exception_handler(HTTPException, not_there)

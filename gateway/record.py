@@ -1,0 +1,53 @@
+"""What happened in one exchange: the one source of its metrics and its log line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from billing.ledger import Entry
+
+
+@dataclass(slots=True)
+class Record:
+    """One client call, filled in station by station. ``began`` is monotonic seconds.
+
+    ``answered`` turns True with the last byte for the client: a disconnect after it is none.
+    """
+
+    request_id: str
+    began: float
+    wire: str = "chat"
+    key: str = ""
+    model_asked: str = ""
+    stream: bool = False
+    status: int = 0
+    code: str = ""
+    cost_pico: int | None = 0
+    answered: bool = False
+    attempts: list[Entry] = field(default_factory=list)
+
+    @property
+    def route(self) -> str:
+        """The last route tried, as provider/model; "" where none was."""
+        last = self.attempts[-1] if self.attempts else None
+        return f"{last.provider}/{last.model}" if last else ""
+
+    def line(self, seconds: float) -> dict[str, Any]:
+        """The exchange as one log line: no prompt, no answer, no key."""
+        last = self.attempts[-1] if self.attempts else None
+        return {
+            "event": "call",
+            "id": self.request_id,
+            "key": self.key,
+            "wire": self.wire,
+            "model": self.model_asked,
+            "route": self.route,
+            "status": self.status,
+            "code": self.code,
+            "outcome": last.outcome if last else "refused",
+            "attempts": len(self.attempts),
+            "seconds": round(seconds, 4),
+            "tokens_in": last.prompt_tokens if last else 0,
+            "tokens_out": last.completion_tokens if last else 0,
+        }

@@ -1,0 +1,231 @@
+"""From a configured provider and a model's id to a route: address, facts, prices."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+
+from billing import list_prices
+from billing.pricing import PriceList
+from gateway import urls
+from gateway.config import PriceForm, ProviderForm, TimeoutsForm
+from providers.endpoint import Endpoint, Timeouts, endpoint
+from providers.host import NOWHERE_KNOWN, Host, HostEndpoint, Model, Place
+from providers.launch import Launch, command
+from routing.facts import RouteFacts
+from routing.plan import Route
+
+CHAT = "chat"
+# The config's words for prices, and the ledger's.
+BUCKET_OF = {
+    "input": "input",
+    "output": "output",
+    "cached_read": "cache_read",
+    "cached_write": "cache_write",
+    "reasoning": "reasoning",
+    "audio_input": "audio_input",
+    "audio_output": "audio_output",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """One configured provider. ``available`` is "" or why it cannot be called.
+
+    ``launch`` is the server that the gateway starts for it, ``at_start`` whether with itself.
+    """
+
+    name: str
+    form: ProviderForm
+    host: Host
+    at: HostEndpoint
+    endpoint: Endpoint
+    available: str
+    launch: Launch | None
+    at_start: bool
+
+
+def provider(
+    name: str,
+    form: ProviderForm,
+    host: Host,
+    missing: Iterable[str],
+    timeouts: TimeoutsForm,
+    folder: Path,
+) -> Provider:
+    """Bind a provider's address, credential and time limits.
+
+    ``missing`` names the environment variables that its block needs and that are not set.
+    ``folder`` takes the log of a launched server.
+    """
+    at = host.endpoints[form.endpoint or host.default_endpoint]
+    secret = form.api_key.get_secret_value() if form.api_key is not None else None
+    base = ""
+    if form.launch is None and (form.base_url or at.base_url):
+        base = urls.base_url(form.base_url or at.base_url or "", at.base_url)
+    own = form.timeouts
+    bound = endpoint(
+        provider=name,
+        host=host.id,
+        endpoint_id=at.id,
+        base_url=base,
+        chat_path=at.wires.get(CHAT, ""),
+        auth_kind=host.auth_kind,
+        auth_header=host.auth_header,
+        secret=secret,
+        extra_headers=tuple(form.headers.items()),
+        forward=frozenset(header.encode() for header in form.forward),
+        timeouts=Timeouts(
+            first_byte_s=own.first_byte_s or timeouts.first_byte_s,
+            between_s=own.between_s or timeouts.between_s,
+            total_s=own.total_s or timeouts.total_s,
+        ),
+    )
+    return Provider(
+        name=name,
+        form=form,
+        host=host,
+        at=at,
+        endpoint=bound,
+        available=_available(form, host, at, secret, tuple(missing)),
+        launch=_launch(name, form, host, folder),
+        at_start=form.launch is not None and form.launch.start == "at_start",
+    )
+
+
+def _available(
+    form: ProviderForm, host: Host, at: HostEndpoint, secret: str | None, missing: tuple[str, ...]
+) -> str:
+    if missing:
+        are = "is" if len(missing) == 1 else "are"
+        return f"{', '.join(missing)} {are} not set in the environment"
+    if host.auth_kind != "none" and not secret:
+        return f"no api_key; in the config: `api_key: ${{{host.auth_env or 'ITS_API_KEY'}}}`"
+    if form.launch is None and not (form.base_url or at.base_url):
+        return "no base_url, and nothing to launch"
+    if CHAT not in at.wires:
+        return f"its endpoint {at.id!r} does not speak the chat wire"
+    return ""
+
+
+def _launch(name: str, form: ProviderForm, host: Host, folder: Path) -> Launch | None:
+    if form.launch is None or host.launcher is None:
+        return None
+    words = command(
+        host.launcher,
+        model=form.launch.model,
+        context=form.launch.context,
+        slots=form.launch.slots,
+        threads=form.launch.threads or os.cpu_count() or 1,
+    )
+    return Launch(words, folder / f"{name}.log")
+
+
+def route(owner: Provider, model_id: str, *, price_all: bool) -> Route:
+    """Return the route to ``model_id`` at ``owner``; an unknown model has unknown facts."""
+    model = owner.host.model(model_id)
+    place, evidence = _place(owner, model)
+    wants_prices = price_all or not owner.available
+    return Route(
+        name=f"{owner.name}/{model_id}",
+        provider=owner.name,
+        model=model_id,
+        endpoint=owner.endpoint,
+        dialect=owner.host.dialect,
+        facts=RouteFacts(
+            provider=owner.name,
+            model=model_id,
+            maker=model.maker,
+            weights=model.weights,
+            licence=model.licence,
+            operator=place.operator,
+            processed_in=place.processed_in,
+            trains_on_data=place.trains_on_data,
+            retention_days=place.retention_days,
+            zdr=place.zdr,
+            evidence=evidence,
+        ),
+        prices=_prices(owner, model) if wants_prices else None,
+        context=model.context,
+        max_output=model.max_output,
+        can=model.can,
+        available=owner.available,
+        launched=owner.launch is not None,
+        usd_per_hour=_usd_per_hour(owner.form),
+    )
+
+
+def _place(owner: Provider, model: Model) -> tuple[Place, Mapping[str, str]]:
+    """What holds for a model here: the endpoint's facts, then what the config states itself."""
+    place, evidence = owner.at.place_of(model), {**owner.at.evidence, **model.evidence}
+    address = owner.endpoint.base_url
+    if owner.host.kind == "home" and address and not urls.is_private(address):
+        place = NOWHERE_KNOWN
+        for fact in ("operator", "processed_in", "trains_on_data", "retention_days", "zdr"):
+            evidence[fact] = "unknown: the address is not on this machine or its network"
+    said = owner.form.facts
+    stated = {name: value for name, value in said if value is not None}
+    for name in stated:
+        evidence[name] = "stated in the config"
+    return (
+        Place(
+            operator=frozenset(said.operator) if said.operator else place.operator,
+            processed_in=frozenset(said.processed_in) if said.processed_in else place.processed_in,
+            trains_on_data=said.trains_on_data or place.trains_on_data,
+            retention_days=said.retention_days
+            if said.retention_days is not None
+            else place.retention_days,
+            zdr=said.zdr or place.zdr,
+        ),
+        evidence,
+    )
+
+
+def _prices(owner: Provider, model: Model) -> PriceList | None:
+    """The config's statement, else the catalogue's, else the list's with the place's surcharge."""
+    form, host = owner.form, owner.host
+    own = form.prices.get(model.id) or form.prices.get("*")
+    if own is not None:
+        return list_prices.stated(_buckets(own), own.source, own.date or "")
+    if form.free is not None:
+        return list_prices.stated(_all_free(), f"config: {form.free}", "")
+    if _usd_per_hour(form) is not None:
+        return None
+    if model.prices is not None and not model.remote:
+        source = model.price_source
+        found = list_prices.stated(
+            model.prices, source.url if source else "", source.date if source else ""
+        )
+        return _times(found, owner.at.surcharge)
+    if host.genai_prices is None:
+        return None
+    listed = list_prices.from_genai_prices(host.genai_prices, model.id)
+    return _times(listed, owner.at.surcharge) if listed is not None else None
+
+
+def _times(prices: PriceList, factor: Decimal) -> PriceList:
+    # Multiplied here once, so that pricing a call multiplies whole numbers only.
+    if factor == 1:
+        return prices
+    return PriceList(tuple((applies, price.times(factor)) for applies, price in prices.bands))
+
+
+def _buckets(form: PriceForm) -> dict[str, Decimal]:
+    given = {ours: getattr(form, theirs) for theirs, ours in BUCKET_OF.items()}
+    return {bucket: price for bucket, price in given.items() if price is not None}
+
+
+def _all_free() -> dict[str, Decimal]:
+    return dict.fromkeys((*BUCKET_OF.values(), "cache_write_long"), Decimal(0))
+
+
+def _usd_per_hour(form: ProviderForm) -> Decimal | None:
+    """What an hour of answering costs: as stated, or by power and tariff."""
+    if form.usd_per_hour is not None:
+        return form.usd_per_hour
+    if form.watts is not None and form.usd_per_kwh is not None:
+        return form.watts / 1000 * form.usd_per_kwh
+    return None

@@ -1,0 +1,165 @@
+"""One attempt's account: from what was seen of it to one ledger entry, once."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from billing import pricing
+from billing.ledger import Entry
+from billing.money import pico
+from billing.pricing import Cost, Price
+from gateway.call import Call
+from gateway.front import Headers
+from gateway.house import House
+from providers import tokens
+from providers.errors import ErrorKind, UpstreamError
+from providers.usage import NOTHING, Usage
+from providers.wires.chat.stream import StreamReader
+from routing.plan import Route
+
+# Faults after which the host may have worked for us, and billed: what it used is not known.
+MAY_HAVE_COST = frozenset({ErrorKind.TIMEOUT, ErrorKind.CUT, ErrorKind.MALFORMED})
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One call to one host, as far as it has come. ``began`` is monotonic seconds."""
+
+    call: Call
+    route: Route
+    number: int
+    began: float = field(default_factory=time.perf_counter)
+    at_us: int = field(default_factory=lambda: time.time_ns() // 1000)
+    sent: bool = False
+    committed: bool = False
+    status: int = 0
+    outcome: str = "failed"
+    error: str = ""
+    finish: str = ""
+    served: str = ""
+    usage: Usage = NOTHING
+    text_bytes: int = 0
+    first_content_ms: int | None = None
+    reader: StreamReader | None = None
+    entry: Entry | None = None
+
+    def elapsed_ms(self) -> int:
+        """Milliseconds since the attempt began."""
+        return int((time.perf_counter() - self.began) * 1000)
+
+    def fail(self, fault: UpstreamError) -> None:
+        """Note how the attempt ended: ``cut`` once the client had content, else ``failed``."""
+        self.outcome = "cut" if self.committed else "failed"
+        self.error = fault.kind.value
+        self.status = fault.status or self.status
+
+    def headers(self) -> Headers:
+        """The ``x-entrepot-*`` headers of the answer that this attempt gives."""
+        operator = self.route.facts.operator
+        return [
+            (b"x-entrepot-request-id", self.call.record.request_id.encode()),
+            (b"x-entrepot-route", self.route.name.encode("latin-1", "replace")),
+            (b"x-entrepot-operator", ",".join(sorted(operator or ("unknown",))).encode()),
+            (b"x-entrepot-attempts", str(self.number).encode()),
+            (b"x-entrepot-lane", b"relay"),
+        ]
+
+
+def settle(house: House, attempt: Attempt) -> Entry:
+    """Price the attempt and put its entry in the journal; a second call gives the same entry.
+
+    Synchronous from end to end, so that no cancellation can come between.
+    """
+    if attempt.entry is None:
+        attempt.entry = _entry(attempt)
+        house.keep(attempt.entry)
+        record = attempt.call.record
+        record.attempts.append(attempt.entry)
+        cost = attempt.entry.cost_pico
+        known = record.cost_pico is not None and cost is not None
+        record.cost_pico = (record.cost_pico or 0) + (cost or 0) if known else None
+    return attempt.entry
+
+
+def _usage(attempt: Attempt) -> Usage:
+    """What was used: as the host reported it, else estimated from what passed, else missing."""
+    reader = attempt.reader
+    usage = reader.usage if reader is not None else attempt.usage
+    if usage.state == "reported" or not attempt.sent:
+        return usage if usage.state == "reported" else NOTHING
+    text_bytes = reader.text_bytes if reader is not None else attempt.text_bytes
+    prompt = tokens.estimate(attempt.call.peek.text_bytes)
+    if text_bytes or (reader is not None and attempt.outcome == "cancelled"):
+        return Usage(input=prompt, output=tokens.estimate(text_bytes), state="estimated")
+    if attempt.outcome == "failed" and attempt.error not in MAY_HAVE_COST:
+        return NOTHING
+    return Usage(input=prompt, state="missing")
+
+
+def _cost(attempt: Attempt, usage: Usage) -> Cost:
+    per_hour = attempt.route.usd_per_hour
+    if per_hour is None:
+        began = datetime.fromtimestamp(attempt.at_us / 1e6, UTC)
+        return pricing.cost(usage, attempt.route.prices, began, attempt.route.surcharge)
+    if usage.state == "none":
+        return pricing.cost(usage, None, datetime.now(UTC))
+    # A machine at home is paid by the hour: this call's share is the time that it took.
+    return Cost(
+        pico(per_hour * attempt.elapsed_ms() / 3_600_000),
+        "priced",
+        Price(None, None, source=f"config: {per_hour.normalize():f} USD per hour"),
+    )
+
+
+def _entry(attempt: Attempt) -> Entry:
+    call, route, reader = attempt.call, attempt.route, attempt.reader
+    usage = _usage(attempt)
+    cost = _cost(attempt, usage)
+    facts = route.facts
+    return Entry(
+        attempt_id=f"{call.record.request_id}.{attempt.number}",
+        request_id=call.record.request_id,
+        attempt=attempt.number,
+        at_us=attempt.at_us,
+        key=call.principal.name,
+        team=call.principal.team,
+        label=call.facts.label,
+        tags=",".join(sorted(call.facts.tags)),
+        session=call.session,
+        wire=call.record.wire,
+        stream=call.peek.stream,
+        lane="relay",
+        model_asked=call.peek.model,
+        provider=route.provider,
+        model=route.model,
+        host=route.endpoint.host,
+        endpoint=route.endpoint.endpoint,
+        operator=",".join(sorted(facts.operator or ("unknown",))),
+        place=",".join(sorted(facts.processed_in or ("unknown",))),
+        policy_hash=call.setup.policy.hash,
+        config_hash=call.setup.hash,
+        outcome=attempt.outcome,
+        error=attempt.error,
+        status=attempt.status,
+        finish=reader.finish if reader is not None else attempt.finish,
+        usage_state=usage.state,
+        input=usage.input,
+        cache_read=usage.cache_read,
+        cache_write=usage.cache_write,
+        cache_write_long=usage.cache_write_long,
+        audio_input=usage.audio_input,
+        output=usage.output,
+        reasoning=usage.reasoning,
+        audio_output=usage.audio_output,
+        reconciled=usage.reconciled,
+        cost_pico=cost.pico,
+        cost_state=cost.state,
+        prices=cost.price.unit_prices if cost.price is not None else "",
+        price_source=cost.price.source if cost.price is not None else "",
+        price_date=cost.price.date if cost.price is not None else "",
+        first_content_ms=attempt.first_content_ms,
+        total_ms=attempt.elapsed_ms(),
+        served_model=reader.model if reader is not None else attempt.served,
+    )

@@ -1,0 +1,174 @@
+"""Config, catalogue and policy compiled into one value that a request needs no search in.
+
+A reload makes another and swaps it; requests that are under way keep the one they began with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from billing.limits import BudgetRule, RateRule
+from gateway.auth import Principal
+from gateway.config import Config, KeyForm, matching
+from gateway.config_file import Loaded, check_against
+from gateway.problems import ConfigError, Problem
+from gateway.routes import Provider, provider, route
+from providers.catalog import Catalog, load
+from providers.endpoint import Timeouts
+from providers.launch import Launch
+from routing.plan import Route
+from routing.policy import Policy
+
+CANDIDATES_MAX = 4096
+NO_TEAM = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """Who may be asked for one model name, before policy; ``prefer`` is the model's own wish."""
+
+    routes: tuple[Route, ...]
+    prefer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """Everything that the config, the policy and the catalogue say, ready for use.
+
+    ``local`` is who calls a gateway without keys. ``files`` are those to watch for changes,
+    ``warnings`` what ``check`` and the dashboard show.
+    """
+
+    config: Config
+    catalog: Catalog
+    policy: Policy
+    hash: str
+    files: frozenset[Path]
+    warnings: tuple[Problem, ...]
+    timeouts: Timeouts
+    connect_s: float
+    body_max_bytes: int
+    admin_key: str | None
+    principals: Mapping[str, Principal]
+    local: Principal | None
+    rates: tuple[RateRule, ...]
+    budgets: tuple[BudgetRule, ...]
+    providers: Mapping[str, Provider]
+    launches: Mapping[str, Launch]
+    model_names: tuple[str, ...]
+    price_all: bool = False
+    _candidates: dict[str, Candidates | None] = field(default_factory=dict, repr=False)
+    _routes: dict[str, Route] = field(default_factory=dict, repr=False)
+
+    def candidates(self, asked: str) -> Candidates | None:
+        """Return who may be asked for ``asked``: a model, an alias, or ``provider/model``."""
+        if asked not in self._candidates:
+            if len(self._candidates) >= CANDIDATES_MAX:
+                self._candidates.clear()
+            self._candidates[asked] = self._find(asked)
+        return self._candidates[asked]
+
+    def _find(self, asked: str) -> Candidates | None:
+        entry = self.config.entry(asked)
+        if entry is not None:
+            form = entry[1]
+            return Candidates(tuple(self.route(name) for name in form.routes), form.prefer)
+        if asked.partition("/")[0] in self.providers and asked.partition("/")[2]:
+            return Candidates((self.route(asked),), "listed")
+        return None
+
+    def route(self, name: str) -> Route:
+        """Return the route ``provider/model``, the same object each time. Raises ``KeyError``."""
+        if name not in self._routes:
+            if len(self._routes) >= CANDIDATES_MAX:
+                self._routes.clear()
+            owner, _, model = name.partition("/")
+            self._routes[name] = route(self.providers[owner], model, price_all=self.price_all)
+        return self._routes[name]
+
+    def may_ask(self, principal: Principal, model: str) -> bool:
+        """Whether the principal's key allows this model name."""
+        names = principal.models
+        return names is None or matching(dict.fromkeys(names), model) is not None
+
+
+def compile_setup(loaded: Loaded, *, price_all: bool = False) -> Setup:
+    """Return the setup of a config that was read. Raises ``ConfigError`` with every mistake.
+
+    Prices of routes that cannot be called (no key) are looked up only with ``price_all``: the list
+    of prices takes time to load, and a gateway at home needs none of it.
+    """
+    config = loaded.config
+    catalog = load(*config.catalog)
+    problems = check_against(loaded, catalog)
+    if wrong := [problem for problem in problems if not problem.warning]:
+        raise ConfigError(wrong)
+    server = config.server
+    providers = {
+        name: provider(
+            name,
+            form,
+            catalog.hosts[config.host_of(name)],
+            loaded.missing.get(name, ()),
+            server.timeouts,
+            config.journal.parent,
+        )
+        for name, form in config.providers.items()
+    }
+    return Setup(
+        config=config,
+        catalog=catalog,
+        policy=loaded.policy,
+        hash=loaded.hash,
+        files=frozenset(loaded.files),
+        warnings=(*loaded.warnings, *problems),
+        timeouts=Timeouts(
+            first_byte_s=server.timeouts.first_byte_s,
+            between_s=server.timeouts.between_s,
+            total_s=server.timeouts.total_s,
+        ),
+        connect_s=server.timeouts.connect_s,
+        body_max_bytes=server.body_max_mb * 1024 * 1024,
+        admin_key=server.admin_key.get_secret_value() if server.admin_key else None,
+        principals={form.hash: _principal(form, loaded.policy) for form in config.keys},
+        local=None if config.keys else _local(loaded.policy),
+        rates=tuple(RateRule(form.name, form.rpm, form.tpm) for form in config.keys),
+        budgets=_budgets(config),
+        providers=providers,
+        launches={
+            name: found.launch for name, found in providers.items() if found.launch is not None
+        },
+        model_names=tuple(name for name in config.models if "*" not in name),
+        price_all=price_all,
+    )
+
+
+def _principal(form: KeyForm, policy: Policy) -> Principal:
+    return Principal(
+        name=form.name,
+        team=form.team or NO_TEAM,
+        label=form.label or policy.labels[0],
+        models=frozenset(form.models) if form.models is not None else None,
+    )
+
+
+def _local(policy: Policy) -> Principal:
+    return Principal("local", NO_TEAM, policy.labels[0])
+
+
+def _budgets(config: Config) -> tuple[BudgetRule, ...]:
+    of_keys = [
+        BudgetRule(f"key {form.name}", form.budget.usd, form.budget.per, key=form.name)
+        for form in config.keys
+        if form.budget is not None
+    ]
+    shared = [BudgetRule(b.name, b.usd, b.per, b.key, b.team) for b in config.budgets]
+    return (*of_keys, *shared)
+
+
+def now() -> datetime:
+    """Return the present moment in UTC."""
+    return datetime.now(UTC)

@@ -1,0 +1,19 @@
+"""How many tokens a text probably has, where no host said so. Never exact, and always called so."""
+
+from __future__ import annotations
+
+# Four bytes a token is the usual figure for English prose; code has fewer, other scripts differ.
+BYTES_PER_TOKEN = 4
+
+
+def estimate(text_bytes: int) -> int:
+    """Return the likely number of tokens in ``text_bytes`` bytes of UTF-8, rounded up."""
+    return -(-text_bytes // BYTES_PER_TOKEN)
+
+
+def at_most(text_bytes: int) -> int:
+    """Return a number of tokens that ``text_bytes`` bytes cannot exceed.
+
+    Byte-level vocabularies never make more than one token of a byte.
+    """
+    return text_bytes

@@ -1,0 +1,216 @@
+"""The policy as it is judged by: rules over the facts of a request and of a route. Pure.
+
+Closed when in doubt: an unknown fact, label or cost is refused. Rules only ever take away, so
+adding one never admits a route that was refused before.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from routing.facts import RequestFacts, RouteFacts
+from routing.policy_form import PolicyError, PolicyForm, Problem, nearest, read_policy
+from routing.policy_words import all_groups, problems
+from routing.rules import Breach, Expect, Prefer, Rule, compile_expect, compile_rule
+
+_REMEMBERED = 4096  # verdicts kept; a client chooses its tags, so there is a bound
+_Asked = tuple[str, str, str, frozenset[str], str]
+
+
+class LabelError(ValueError):
+    """A label that the policy does not have; the message names the nearest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether a route may answer, and if not: the rule, its fact, the value and the evidence.
+
+    ``reason`` says the same in words that follow the rule's name.
+    """
+
+    allowed: bool
+    rule: str = ""
+    reason: str = ""
+    fact: str = ""
+    value: str = ""
+    evidence: str = ""
+
+
+ALLOWED = Verdict(True)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Policy:
+    """A compiled policy; ``hash`` names it in the ledger.
+
+    An instance remembers its own verdicts, so judging again before each send costs next to nothing.
+    """
+
+    labels: tuple[str, ...]
+    rules: tuple[Rule, ...]
+    expects: tuple[Expect, ...]
+    hash: str
+    _rules_of: dict[_Asked, tuple[Rule, ...]] = field(default_factory=dict, init=False, repr=False)
+    _verdicts: dict[tuple[_Asked, int], tuple[RouteFacts, Verdict, tuple[Rule, ...]]] = field(
+        default_factory=dict, init=False, repr=False
+    )
+
+    def label_rank(self, label: str) -> int:
+        """Return the label's place, 0 for the least sensitive; raises LabelError."""
+        if label not in self.labels:
+            raise LabelError(f"unknown label {label!r}: {nearest(label, self.labels)}")
+        return self.labels.index(label)
+
+    def raise_label(self, key_label: str, asked: str | None) -> str:
+        """Return the more sensitive of a key's label and the one a client asked for, if any.
+
+        So a client may raise its key's label and never lower it. Raises LabelError.
+        """
+        rank = self.label_rank(key_label)
+        return asked if asked and self.label_rank(asked) > rank else key_label
+
+    def applies(self, request: RequestFacts) -> tuple[Rule, ...]:
+        """Return the rules that are for ``request``, in the order of the file."""
+        asked = (request.label, request.team, request.key, request.tags, request.model)
+        rules = self._rules_of.get(asked)
+        if rules is None:
+            rules = tuple(rule for rule in self.rules if rule.which.holds(request))
+            if len(self._rules_of) >= _REMEMBERED:
+                self._rules_of.clear()
+            self._rules_of[asked] = rules
+        return rules
+
+    def preference(self, request: RequestFacts) -> Prefer | None:
+        """Return the order that the first rule with a wish asks for, if any."""
+        return next((rule.prefer for rule in self.applies(request) if rule.prefer), None)
+
+    def counts_money(self, request: RequestFacts) -> bool:
+        """Tell whether a rule limits what ``request`` may cost, so that judging needs a ceiling."""
+        return any(rule.usd_at_most is not None for rule in self.applies(request))
+
+    def judge(
+        self, request: RequestFacts, route: RouteFacts, ceiling_usd: Decimal | None = None
+    ) -> Verdict:
+        """Tell whether ``route`` may answer ``request``; the first breach in the file speaks.
+
+        ``ceiling_usd`` is the most that the request can cost there; None is unknown, which a rule
+        on ``request_usd`` refuses. Limits of money are judged after all facts.
+        """
+        # By identity: two settings may know different facts under one route's name. The route is
+        # kept beside its verdict, so that its id stays its own.
+        asked = (request.label, request.team, request.key, request.tags, request.model)
+        seen = (asked, id(route))
+        found = self._verdicts.get(seen)
+        if found is None:
+            rules = self.applies(request)
+            limits = tuple(rule for rule in rules if rule.usd_at_most is not None)
+            found = (route, self._judge_facts(request, rules, route), limits)
+            if len(self._verdicts) >= _REMEMBERED:
+                self._verdicts.clear()
+            self._verdicts[seen] = found
+        _, verdict, limits = found
+        return _judge_money(limits, ceiling_usd) if limits and verdict.allowed else verdict
+
+    def _judge_facts(
+        self, request: RequestFacts, rules: tuple[Rule, ...], route: RouteFacts
+    ) -> Verdict:
+        if request.label not in self.labels:
+            reason = f"label {request.label!r} is not one of the policy's labels"
+            return Verdict(False, "labels", reason, "label", request.label)
+        for rule in rules:
+            for asked in rule.clauses:
+                breach = asked.breach(route)
+                if breach is not None:
+                    return _refused(rule, breach)
+        return ALLOWED
+
+
+def compile_policy(form: PolicyForm) -> Policy:
+    """Return the policy that ``form`` describes.
+
+    Raises PolicyError with every word that means nothing: labels, countries, groups, values.
+    """
+    own = all_groups(form)
+    found = list(problems(form, own))
+    if found:
+        raise PolicyError(found)
+    return Policy(
+        labels=form.labels,
+        rules=tuple(compile_rule(rule, form.labels, own) for rule in form.rules),
+        expects=tuple(compile_expect(expect, own) for expect in form.expect),
+        hash=_hash(form),
+    )
+
+
+def load_policy(data: object) -> Policy:
+    """Return the policy of what a policy file holds; raises PolicyError with every mistake.
+
+    Where some rules or expectations have no good shape, the words of the others are still checked,
+    so that one reading of the file shows all that is wrong.
+    """
+    try:
+        form = read_policy(data)
+    except PolicyError as fault:
+        rest = _without(data, fault.problems)
+        more = list(problems(rest, all_groups(rest))) if rest is not None else []
+        raise PolicyError([*fault.problems, *more]) from None
+    return compile_policy(form)
+
+
+def no_policy() -> Policy:
+    """Return the policy of a config that has none: the usual labels and no rule."""
+    return compile_policy(PolicyForm())
+
+
+def _without(data: Any, found: Sequence[Problem]) -> PolicyForm | None:
+    """Return the form with its misshapen rules and expectations blanked; None: not just those."""
+    bad = {problem.path[:2] for problem in found}
+    if not isinstance(data, dict) or any(
+        len(path) < 2 or path[0] not in ("rules", "expect") for path in bad
+    ):
+        return None
+    rest = dict(data)
+    rest["rules"] = [
+        {"name": f"misshapen rule {index}", "prefer": "listed"} if ("rules", index) in bad else rule
+        for index, rule in enumerate(data.get("rules", ()))
+    ]
+    rest["expect"] = [
+        {"denied": True} if ("expect", index) in bad else expect
+        for index, expect in enumerate(data.get("expect", ()))
+    ]
+    return read_policy(rest)
+
+
+def _judge_money(limits: tuple[Rule, ...], ceiling_usd: Decimal | None) -> Verdict:
+    for rule in limits:
+        most = rule.usd_at_most
+        if most is None or (ceiling_usd is not None and ceiling_usd <= most):
+            continue
+        value = "unknown" if ceiling_usd is None else f"{ceiling_usd:f}"
+        reason = f"allows at most {most:f} USD a request: this one can cost {value}"
+        return Verdict(False, rule.name, reason, "request_usd", value)
+    return ALLOWED
+
+
+def _refused(rule: Rule, breach: Breach) -> Verdict:
+    source = f" ({breach.evidence})" if breach.evidence else ""
+    reason = f"{breach.asked}: {breach.fact} is {breach.value}{source}"
+    return Verdict(False, rule.name, reason, breach.fact, breach.value, breach.evidence)
+
+
+def _hash(form: PolicyForm) -> str:
+    """Name a policy by its meaning: comments, spacing and the order of words do not count."""
+    plain = form.model_dump(mode="python", exclude_none=True)
+    text = json.dumps(plain, sort_keys=True, ensure_ascii=False, default=_plain)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Decimal):
+        return f"{value.normalize():f}"
+    raise TypeError(f"no canonical form of {value!r}")

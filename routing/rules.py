@@ -1,0 +1,213 @@
+"""One rule, compiled: which requests it is for, and what it asks of a route.
+
+``require`` is kept where the fact is known and lies within the words given, ``forbid`` where the
+fact is known and touches none of them. So an unknown fact is refused by both.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from fnmatch import fnmatchcase
+from types import MappingProxyType
+from typing import Literal
+
+from routing import groups
+from routing.facts import RequestFacts, RouteFacts
+from routing.policy_form import ExpectForm, FactsForm, GivenForm, RuleForm, WhenForm
+
+Prefer = Literal["listed", "cheapest"]
+
+COUNTRY_FACTS = frozenset({"maker", "operator", "processed_in"})
+NAME_FACTS = frozenset({"licence", "provider", "model"})
+# The only values these facts have; any other is a mistake in the data, and so unknown.
+VOCABULARY: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        "weights": frozenset({"open", "closed"}),
+        "trains_on_data": frozenset({"never", "opt_out", "by_default"}),
+        "zdr": frozenset({"default", "on_approval", "no"}),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Breach:
+    """A fact of a route that breaks a clause; ``value`` is "unknown" where nobody knows it."""
+
+    fact: str
+    value: str
+    evidence: str
+    asked: str  # "requires operator to be within CH, EEA"
+
+
+@dataclass(frozen=True, slots=True)
+class Clause:
+    """What a rule asks of one fact.
+
+    ``words`` holds the countries with their groups resolved, the values, or name patterns in lower
+    case; ``said`` the words as written; ``at_most`` the limit of a number instead.
+    """
+
+    fact: str
+    demand: bool  # True for require, False for forbid
+    words: frozenset[str]
+    said: str
+    at_most: int | None = None
+
+    def breach(self, route: RouteFacts) -> Breach | None:
+        """Return how ``route`` breaks this clause, or None where it keeps it."""
+        value = _known(self.fact, getattr(route, self.fact))
+        if value is not None and self._kept(value):
+            return None
+        return Breach(self.fact, _text(value), route.evidence.get(self.fact, ""), self.asked)
+
+    @property
+    def asked(self) -> str:
+        """What is asked, in words that follow the rule's name."""
+        if self.at_most is not None:
+            return f"requires {self.fact} of at most {self.at_most}"
+        if self.demand:
+            return f"requires {self.fact} to be within {self.said}"
+        return f"forbids {self.fact} {self.said}"
+
+    def _kept(self, value: frozenset[str] | str | int) -> bool:
+        if isinstance(value, frozenset):
+            return value <= self.words if self.demand else value.isdisjoint(self.words)
+        if isinstance(value, int):
+            return self.at_most is not None and value <= self.at_most
+        if self.fact in NAME_FACTS:
+            name = value.casefold()
+            named = any(fnmatchcase(name, pattern) for pattern in self.words)
+            return named is self.demand
+        return (value in self.words) is self.demand
+
+
+@dataclass(frozen=True, slots=True)
+class Which:
+    """Which requests something is for: every set that is given must hold; None is any."""
+
+    labels: frozenset[str] | None = None
+    teams: frozenset[str] | None = None
+    tags: frozenset[str] | None = None
+    keys: frozenset[str] | None = None
+    models: tuple[str, ...] | None = None  # patterns of the name asked for
+
+    def holds(self, request: RequestFacts) -> bool:
+        """Tell whether ``request`` is one of them."""
+        return (
+            (self.labels is None or request.label in self.labels)
+            and (self.teams is None or request.team in self.teams)
+            and (self.tags is None or not self.tags.isdisjoint(request.tags))
+            and (self.keys is None or request.key in self.keys)
+            and (self.models is None or any(fnmatchcase(request.model, m) for m in self.models))
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rule:
+    """One rule, equal to itself only.
+
+    ``usd_at_most`` limits what a single request may cost, in US dollars.
+    """
+
+    name: str
+    which: Which
+    clauses: tuple[Clause, ...]
+    usd_at_most: Decimal | None
+    prefer: Prefer | None
+
+
+@dataclass(frozen=True, slots=True)
+class Expect:
+    """One expectation; exactly one of ``never``, ``first`` and ``denied`` is set."""
+
+    text: str
+    given: Which
+    never: tuple[Clause, ...]
+    first: str
+    denied: bool
+
+
+def compile_rule(
+    form: RuleForm, labels: tuple[str, ...], own: Mapping[str, frozenset[str]]
+) -> Rule:
+    """Compile a rule whose words are known to mean something."""
+    require, forbid = form.require, form.forbid
+    clauses = [*_clauses(require, True, own), *_clauses(forbid, False, own)]
+    usd = None
+    if require is not None and require.retention_days is not None:
+        clauses.append(
+            Clause("retention_days", True, frozenset(), "", require.retention_days.at_most)
+        )
+    if require is not None and require.request_usd is not None:
+        usd = require.request_usd.at_most
+    which = _which(form.when, labels)
+    return Rule(form.name, which, tuple(clauses), usd, form.prefer)
+
+
+def _clauses(
+    facts: FactsForm | None, demand: bool, own: Mapping[str, frozenset[str]]
+) -> Iterator[Clause]:
+    if facts is not None:
+        for fact, words in facts.named().items():
+            yield _clause(fact, demand, words, own)
+
+
+def _which(form: WhenForm | GivenForm, labels: tuple[str, ...]) -> Which:
+    named = None if form.label is None else frozenset(form.label)
+    if isinstance(form, WhenForm) and form.label_at_least is not None:
+        rising = frozenset(labels[labels.index(form.label_at_least) :])
+        named = rising if named is None else rising & named
+    return Which(
+        labels=named,
+        teams=None if form.team is None else frozenset(form.team),
+        tags=None if form.tag is None else frozenset(form.tag),
+        keys=None if form.key is None else frozenset(form.key),
+        models=form.model,
+    )
+
+
+def compile_expect(form: ExpectForm, own: Mapping[str, frozenset[str]]) -> Expect:
+    """Compile an expectation whose words are known to mean something."""
+    said = form.model_dump(mode="json", exclude_unset=True)
+    return Expect(
+        text=json.dumps(said, ensure_ascii=False).replace('"', ""),
+        given=_which(form.given, ()),
+        never=tuple(_clauses(form.never, False, own)),
+        first=form.first or "",
+        denied=bool(form.denied),
+    )
+
+
+def _clause(
+    fact: str, demand: bool, said: Iterable[str], own: Mapping[str, frozenset[str]]
+) -> Clause:
+    """Compile words asked of ``fact``; ``own`` holds all groups, built-in and the file's."""
+    words = frozenset(said)
+    if fact in COUNTRY_FACTS:
+        countries = groups.members(words, own)
+        words = groups.within(countries) if demand else groups.touching(countries)
+    elif fact in NAME_FACTS:
+        words = frozenset(word.casefold() for word in words)
+    return Clause(fact, demand, words, ", ".join(sorted(said)))
+
+
+def _known(
+    fact: str, value: frozenset[str] | str | int | None
+) -> frozenset[str] | str | int | None:
+    """Return the value, or None where it says nothing that a rule can rely on."""
+    if value is None or value == "" or value == frozenset():
+        return None
+    if isinstance(value, frozenset):
+        return value if value <= groups.KNOWN else None
+    if fact in VOCABULARY and value not in VOCABULARY[fact]:
+        return None
+    return value
+
+
+def _text(value: frozenset[str] | str | int | None) -> str:
+    if value is None:
+        return "unknown"
+    return ", ".join(sorted(value)) if isinstance(value, frozenset) else str(value)

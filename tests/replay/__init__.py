@@ -1,0 +1,1 @@
+"""Recorded traffic of real hosts, played again."""

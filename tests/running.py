@@ -1,0 +1,118 @@
+"""A gateway that runs: the real application under the real server, on a real socket."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import uvicorn
+import yaml
+from sqlalchemy import text
+
+from billing.store import open_engine
+from gateway.app import Gateway, create
+from gateway.config_file import read
+
+WAIT_S = 10.0
+HELLO = [{"role": "user", "content": "Hello"}]
+
+
+class Running:
+    """One gateway in a thread of its own; ``url`` is its address."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        loaded = read(path, dict(os.environ))
+        self.app: Gateway = create(path, loaded, lambda: dict(os.environ))
+        self.server = uvicorn.Server(
+            uvicorn.Config(
+                self.app, port=0, log_level="error", access_log=False, timeout_graceful_shutdown=1
+            )
+        )
+        self._thread = threading.Thread(target=self._run, name="gateway")
+        self._thread.start()
+        self.until(lambda: self.server.started or not self._thread.is_alive())
+        assert self.server.started, "the gateway did not start"
+        port = self.server.servers[0].sockets[0].getsockname()[1]
+        self.url = f"http://127.0.0.1:{port}"
+        self.client = httpx.Client(base_url=self.url, timeout=20, trust_env=False)
+
+    def _run(self) -> None:
+        with asyncio.Runner() as runner:
+            runner.run(self.server.serve())
+
+    def close(self) -> None:
+        """Stop it the way a signal would."""
+        self.client.close()
+        self.server.should_exit = True
+        self._thread.join(WAIT_S)
+        assert not self._thread.is_alive(), "the gateway did not stop"
+
+    def until(self, holds: Any, within_s: float = WAIT_S) -> Any:
+        """Wait until ``holds()`` is true and return its value; fail after ``within_s`` seconds."""
+        end = time.monotonic() + within_s
+        while not (value := holds()):
+            assert time.monotonic() < end, "waited in vain"
+            time.sleep(0.01)
+        return value
+
+    def chat(self, headers: Mapping[str, str] | None = None, **body: Any) -> httpx.Response:
+        """Make one chat call; ``model`` and ``messages`` have defaults."""
+        return self.client.post(
+            "/v1/chat/completions",
+            json={"model": "assistant", "messages": HELLO, **body},
+            headers=dict(headers or {}),
+        )
+
+    def entries(self, count: int | None = None) -> list[dict[str, Any]]:
+        """The ledger's rows, oldest first; waits until there are ``count``."""
+        rows: list[dict[str, Any]] = []
+
+        def there() -> bool:
+            rows[:] = self._rows()
+            return count is None or len(rows) >= count
+
+        self.until(there)
+        return rows
+
+    def _rows(self) -> list[dict[str, Any]]:
+        engine = open_engine(self.app.house.setup.config.ledger)
+        with engine.connect() as connection:
+            found = connection.execute(text("SELECT * FROM entries ORDER BY at_us, attempt"))
+            rows = [dict(row) for row in found.mappings()]
+        engine.dispose()
+        return rows
+
+
+@contextmanager
+def running(path: Path) -> Iterator[Running]:
+    """Run a gateway for the length of a block."""
+    gateway = Running(path)
+    try:
+        yield gateway
+    finally:
+        gateway.close()
+
+
+def config(folder: Path, **parts: Any) -> Path:
+    """Write a config under ``folder`` whose ledger stands there too; return its path."""
+    whole = {"ledger": f"sqlite:///{folder}/ledger.db", "journal": str(folder / "journal"), **parts}
+    path = folder / "config.yaml"
+    path.write_text(yaml.safe_dump(whole, sort_keys=False), encoding="utf-8")
+    return path
+
+
+def events(raw: bytes) -> list[Any]:
+    """The data of a stream's events, JSON decoded; ``[DONE]`` as that string."""
+    data = [
+        line.removeprefix(b"data: ") for line in raw.splitlines() if line.startswith(b"data: ")
+    ]
+    return [item.decode() if item == b"[DONE]" else json.loads(item) for item in data]

@@ -1,0 +1,125 @@
+"""The catalogue agrees with the survey it was written from, where that lies beside us."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from providers import catalog
+from providers.catalog import Catalog, Host
+
+FACTS = Path(__file__).parents[3].parent / "shared" / "facts"
+HOSTED = ("openai", "deepseek", "mistral", "openrouter")
+HOME = {"llama-cpp": "llama_cpp_server", "ollama": "ollama", "vllm": "vllm"}
+pytestmark = pytest.mark.skipif(
+    not FACTS.is_dir(), reason="the surveyed facts do not lie beside this repository"
+)
+
+
+@pytest.fixture(scope="module")
+def known() -> Catalog:
+    return catalog.builtin()
+
+
+@pytest.fixture(scope="module")
+def surveyed() -> dict[str, dict[str, Any]]:
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    west, rest = (
+        yaml.load((FACTS / name).read_text(encoding="utf-8"), Loader=loader)
+        for name in ("providers_west.yaml", "providers_china_local.yaml")
+    )
+    return {
+        "hosts": rest["providers"] | west["providers"],
+        "local": rest["local_servers"],
+        "weights": {row["id"]: row for row in rest["open_weights"]},
+    }
+
+
+def host_and_facts(
+    known: Catalog, surveyed: dict[str, dict[str, Any]], name: str
+) -> tuple[Host, dict[str, Any]]:
+    return known.hosts[name], surveyed["hosts"][name]
+
+
+@pytest.mark.parametrize("name", HOSTED)
+def test_base_urls_agree(known: Catalog, surveyed: dict[str, Any], name: str) -> None:
+    host, facts = host_and_facts(known, surveyed, name)
+    theirs = {
+        row["url"]
+        for row in facts["api"]["base_urls"]
+        if row.get("wire", "openai_chat") == "openai_chat"
+    }
+    assert {endpoint.base_url for endpoint in host.endpoints.values()} == theirs
+
+
+@pytest.mark.parametrize("name", HOSTED)
+def test_operator_countries_agree(known: Catalog, surveyed: dict[str, Any], name: str) -> None:
+    host, facts = host_and_facts(known, surveyed, name)
+    law = facts["jurisdiction"]
+    parents = [law, *law.get("entities", {}).values()]
+    countries = {law["hq_country"], *(row.get("parent_country", "none") for row in parents)}
+    countries.discard("none")
+    for endpoint in host.endpoints.values():
+        if host.kind == "aggregator":
+            assert all(f"({code})" in endpoint.evidence["operator"] for code in countries)
+        else:
+            assert endpoint.place.operator == countries
+
+
+@pytest.mark.parametrize("name", ["openai", "mistral"])
+def test_retention_agrees(known: Catalog, surveyed: dict[str, Any], name: str) -> None:
+    host, facts = host_and_facts(known, surveyed, name)
+    days = {endpoint.place.retention_days for endpoint in host.endpoints.values()}
+    assert days == {facts["data"]["retention_days_max"]}
+
+
+@pytest.mark.parametrize("name", HOSTED)
+def test_models_agree(known: Catalog, surveyed: dict[str, Any], name: str) -> None:
+    host, facts = host_and_facts(known, surveyed, name)
+    for row in facts["models"]:
+        model = host.models[row["id"]]
+        said = {model.context}
+        for conflict in row.get("conflict", []):
+            if isinstance(conflict, dict) and conflict["field"] == "context":
+                assert model.context == min(conflict["values"].values()), "the stricter one"
+                said |= set(conflict["values"].values())
+        assert row["context"] in said, row["id"]
+        assert model.max_output == row["max_output"], row["id"]
+        assert model.maker, row["id"]
+
+
+@pytest.mark.parametrize(
+    ("host", "model", "weights"),
+    [
+        ("llama-cpp", "smollm2-135m", "SmolLM2-135M-Instruct"),
+        ("deepseek", "deepseek-flash", "DeepSeek-V4.1-Flash"),
+        ("deepseek", "deepseek-v4-pro", "DeepSeek-V4-Pro"),
+        ("mistral", "mistral-small-2603", "Mistral Small 4 (119B)"),
+        ("mistral", "mistral-medium-3-5", "Mistral Medium 3.5 (128B)"),
+        ("mistral", "zai-glm-5-3", "GLM-5.3"),
+        ("mistral", "zai-glm-5-3-flash", "GLM-5.3-Flash"),
+        ("openrouter", "z-ai/glm-5.3", "GLM-5.3"),
+    ],
+)
+def test_makers_and_licences_agree(
+    known: Catalog, surveyed: dict[str, Any], host: str, model: str, weights: str
+) -> None:
+    ours, row = known.hosts[host].models[model], surveyed["weights"][weights]
+    assert ours.maker == set(row["maker_country"].split("/"))
+    assert ours.weights == "open"
+    assert ours.licence is not None
+    assert row["licence"].startswith(ours.licence)
+
+
+@pytest.mark.parametrize(("name", "theirs"), HOME.items())
+def test_local_servers_agree(
+    known: Catalog, surveyed: dict[str, Any], name: str, theirs: str
+) -> None:
+    host, facts = known.hosts[name], surveyed["local"][theirs]
+    assert host.usual_ports == (facts["api"]["default_port"],)
+    assert host.health_path is not None
+    assert host.health_path in facts["endpoints"]["health"]
+    assert f"/v1{host.models_path}" in facts["endpoints"]["models"]

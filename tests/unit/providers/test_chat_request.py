@@ -1,0 +1,115 @@
+"""What a chat request may be, and what goes on to a host."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from providers.dialect import Dialect
+from providers.wires.chat.request import BadRequestError, decode, peek, refused, write
+
+HELLO = {"model": "m", "messages": [{"role": "user", "content": "Hello"}]}
+
+
+@pytest.mark.parametrize(
+    ("raw", "says"),
+    [
+        (b"", "not valid JSON"),
+        (b"{", "not valid JSON"),
+        (b'{"model":"m"} x', "not valid JSON"),
+        (b'{"n":NaN}', "not valid JSON"),
+        (b'{"n":1e400}', "not valid JSON"),
+        (b'{"m":"\xff"}', "not UTF-8"),
+        (b"[" * 100_000, "nested too deeply"),
+        (b"[]", "must be a JSON object"),
+        (b'"hello"', "must be a JSON object"),
+    ],
+)
+def test_what_is_no_json_object_is_said(raw: bytes, says: str) -> None:
+    with pytest.raises(BadRequestError, match=says):
+        decode(raw)
+
+
+@pytest.mark.parametrize(
+    ("change", "param"),
+    [
+        ({"model": None}, "model"),
+        ({"model": ""}, "model"),
+        ({"model": 3}, "model"),
+        ({"messages": []}, "messages"),
+        ({"messages": None}, "messages"),
+        ({"messages": "Hello"}, "messages"),
+        ({"messages": ["Hello"]}, "messages[0]"),
+        ({"messages": [{"content": "x"}]}, "messages[0].role"),
+        ({"messages": [{"role": "user", "content": 3}]}, "messages[0].content"),
+        ({"stream": "yes"}, "stream"),
+        ({"temperature": "hot"}, "temperature"),
+        ({"temperature": True}, "temperature"),
+        ({"n": 0}, "n"),
+        ({"n": 1.5}, "n"),
+        ({"max_tokens": -1}, "max_tokens"),
+        ({"tools": {}}, "tools"),
+        ({"stop": 3}, "stop"),
+        ({"stream_options": []}, "stream_options"),
+    ],
+)
+def test_a_wrong_field_is_named(change: dict[str, Any], param: str) -> None:
+    with pytest.raises(BadRequestError) as caught:
+        peek({**HELLO, **change}, 100)
+    assert caught.value.param == param
+    assert param.split("[")[0].split(".")[0] in caught.value.message
+
+
+def test_null_is_absence() -> None:
+    seen = peek({**HELLO, "stream": None, "max_tokens": None, "stop": None, "n": None}, 10)
+    assert (seen.stream, seen.max_output, seen.n) == (False, None, 1)
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**70), 2**70)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(exclude_categories=["Cs"]), max_size=20),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text("abxy_", max_size=6), inner)
+    ),
+    max_leaves=12,
+)
+
+
+@given(st.dictionaries(st.text("abcxyz_", min_size=1, max_size=9), JSON, max_size=6))
+def test_every_unknown_field_passes_unchanged(extra: dict[str, Any]) -> None:
+    body = {**HELLO, **extra}
+    sent = json.loads(write(decode(json.dumps(body).encode()), "upstream-id", Dialect()))
+    assert sent == {**body, "model": "upstream-id"}
+
+
+def test_a_stream_asks_for_its_usage_and_keeps_the_clients_own_options() -> None:
+    body = {**HELLO, "stream": True, "stream_options": {"chunk_size": 3}}
+    sent = json.loads(write(body, "m", Dialect()))
+    assert sent["stream_options"] == {"chunk_size": 3, "include_usage": True}
+    assert body["stream_options"] == {"chunk_size": 3}, "the client's body is left as it was"
+    sent = json.loads(write(body, "m", Dialect(ask_stream_usage=False)))
+    assert "stream_options" not in sent
+    assert "stream_options" not in json.loads(write(HELLO, "m", Dialect()))
+
+
+def test_fields_get_the_hosts_names() -> None:
+    dialect = Dialect(rename={"max_completion_tokens": "max_tokens"})
+    sent = json.loads(write({**HELLO, "max_completion_tokens": 9}, "m", dialect))
+    assert sent["max_tokens"] == 9
+    assert "max_completion_tokens" not in sent
+    both = json.loads(write({**HELLO, "max_completion_tokens": 9, "max_tokens": 5}, "m", dialect))
+    assert both["max_tokens"] == 5
+
+
+def test_a_field_the_host_refuses_is_named() -> None:
+    dialect = Dialect(refuses=frozenset({"logit_bias"}))
+    assert refused({**HELLO, "logit_bias": {}}, dialect) == "logit_bias"
+    assert refused({**HELLO, "logit_bias": None}, dialect) is None
+    assert refused(HELLO, dialect) is None
