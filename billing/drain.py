@@ -15,14 +15,14 @@ import msgspec
 from billing.journal import Journal, Segment, read_segment
 from billing.store import Store, StoreError
 
-EVERY_S = 0.1
+EVERY_S = 0.5
 BACK_OFF_MAX_S = 5.0
 ADOPT_EVERY_S = 30.0
 REFUSED = "refused.txt"
 
 
 class Drain:
-    """A task that moves entries every 0.1 s, and less often, up to every 5 s, after a fault.
+    """A task that moves entries every ``EVERY_S``, and less often, up to every 5 s, after a fault.
 
     ``last_error`` is why the last try failed, "" after a good one; ``refused`` counts entries that
     the database will never take: they are set aside in the journal's folder, in ``refused.txt``.
@@ -37,6 +37,7 @@ class Drain:
         self._say = say
         self._stop = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._turn = asyncio.Lock()
         self._adopted_at = 0.0
         self.last_error = ""
         self.refused = 0
@@ -54,6 +55,7 @@ class Drain:
     def start(self) -> None:
         """Begin, in the running event loop; segments left by dead processes come first."""
         self._task = asyncio.create_task(self._run(), name="drain")
+        self._task.add_done_callback(self._ended)
 
     async def close(self, within_s: float = 5.0) -> None:
         """End after one last try at everything; what is left waits in the journal for a start."""
@@ -65,13 +67,12 @@ class Drain:
 
     async def move(self) -> bool:
         """Try once to move everything; return whether nothing is in the way. Never raises."""
-        now = time.monotonic()
-        if not self._adopted_at or now - self._adopted_at > ADOPT_EVERY_S:
-            self._adopted_at = now
-            self._journal.adopt()
-        if not self._journal.pending():  # else the database is away, and small files would pile up
-            self._journal.seal()
+        async with self._turn:
+            return await self._move()
+
+    async def _move(self) -> bool:
         try:
+            self._gather()
             for segment in self._journal.pending():
                 self.refused += await asyncio.to_thread(self._one, segment)
                 self._journal.done(segment)
@@ -84,6 +85,21 @@ class Drain:
             self._say("")
         self.last_error = ""
         return True
+
+    def _gather(self) -> None:
+        """See to it that what is to be moved is sealed."""
+        now = time.monotonic()
+        if not self._adopted_at or now - self._adopted_at > ADOPT_EVERY_S:
+            self._adopted_at = now
+            self._journal.adopt()
+        if not self._journal.pending():  # else the database is away, and small files would pile up
+            self._journal.seal()
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        fault = None if task.cancelled() else task.exception()
+        if fault is not None:  # a fault of ours: said, rather than a journal that only grows
+            self.last_error = f"the drain has ended: {fault!r}"
+            self._say(self.last_error)
 
     async def _run(self) -> None:
         pause = EVERY_S

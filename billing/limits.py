@@ -1,7 +1,7 @@
 """Who may spend how much: requests and tokens a minute, dollars a period. In this process' memory.
 
 A hold sets aside the most that a call can cost, before the call; the settlement puts the true cost
-in its place. Both are single steps of one thread, so parallel calls cannot pass one budget together:
+in its place. Both are single steps of one thread, so parallel calls cannot pass a budget together:
 with ``b`` left and holds of ``c``, at most ``b // c`` calls are let in.
 """
 

@@ -61,18 +61,18 @@ class Price:
             figure = getattr(self, name)
             if figure is None:
                 continue
-            if not figure.is_finite() or figure < 0 or abs(figure.adjusted()) > 12:
+            if not figure.is_finite() or figure < 0 or (figure and abs(figure.adjusted()) > 30):
                 raise ValueError(f"{name}: {figure} is no price in US dollars")
-            figures[name] = figure
+            figures[name] = figure = figure.normalize(Context(prec=100))
             extra = max(extra, _decimals(figure) - (12 if name == "request" else 6))
         starts = [start for start, _ in self.above_prompt_tokens]
         if starts != sorted(set(starts)):
             raise ValueError(f"the tiers of a long context must rise: {starts}")
         texts = {name: f"{figure:f}" for name, figure in figures.items() if name in BUCKETS}
         if self.request:
-            texts["request"] = f"{self.request:f}"
-        if "reasoning" not in figures and self.output is not None:
-            figures["reasoning"] = self.output
+            texts["request"] = f"{figures['request']:f}"
+        if "reasoning" not in figures and "output" in figures:
+            figures["reasoning"] = figures["output"]
         rates = tuple(
             _scaled(figures[name], 6 + extra) if name in figures else None for name in BUCKETS
         )
@@ -118,8 +118,8 @@ class Price:
 
 
 def _decimals(figure: Decimal) -> int:
-    """Return how many places behind the point are needed to write ``figure`` exactly."""
-    exponent = figure.normalize(Context(prec=100)).as_tuple().exponent
+    """Return how many places behind the point a normalised ``figure`` has."""
+    exponent = figure.as_tuple().exponent
     return max(0, -exponent) if isinstance(exponent, int) else 0
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, tzinfo
+from functools import reduce
+from operator import add
 from typing import Any, Literal, get_args
 
 from sqlalchemy import ColumnElement, Engine, Row, Select, and_, case, func, or_, select
@@ -22,14 +24,8 @@ QUARTER_US = 15 * 60 * 1_000_000
 # Sums are made in two parts: SQLite gives up where a sum passes 2**63.
 _PART = 10**9
 
-_TOKENS_IN = (
-    table.c.input
-    + table.c.cache_read
-    + table.c.cache_write
-    + table.c.cache_write_long
-    + table.c.audio_input
-)
-_TOKENS_OUT = table.c.output + table.c.reasoning + table.c.audio_output
+_TOKENS_IN = ("input", "cache_read", "cache_write", "cache_write_long", "audio_input")
+_TOKENS_OUT = ("output", "reasoning", "audio_output")
 
 
 @dataclass(slots=True)
@@ -99,7 +95,7 @@ def spent(engine: Engine, since: datetime, key: str | None = None, team: str | N
 
     Raises ``StoreError``.
     """
-    query = select(*_exact("cost", table.c.cost_pico)).where(_within(since, None))
+    query = select(*_exact("cost", "cost_pico")).where(_within(since, None))
     if key is not None:
         query = query.where(table.c.key == key)
     if team is not None:
@@ -151,18 +147,18 @@ def _days(engine: Engine, within: ColumnElement[bool], tz: tzinfo) -> list[Spend
     quarter = (table.c.at_us // QUARTER_US).label("quarter")
     days: dict[str, SpendRow] = {}
 
-    def add(quarters: Any, row: SpendRow) -> None:
+    def put(quarters: Any, row: SpendRow) -> None:
         at = datetime.fromtimestamp(int(quarters) * QUARTER_US // 1_000_000, UTC)
         row.group = at.astimezone(tz).date().isoformat()
         days.setdefault(row.group, SpendRow(row.group)).add(row)
 
     for row in _all(engine, _sums(quarter, requests=False).where(within).group_by(quarter)):
-        add(row.quarter, _spend_row("", row))
+        put(row.quarter, _spend_row("", row))
     began = func.min(table.c.at_us).label("began")
     first = select(began).where(within).group_by(table.c.request_id).subquery()
     began_in = (first.c.began // QUARTER_US).label("quarter")
     for row in _all(engine, select(began_in, func.count().label("n")).group_by(began_in)):
-        add(row.quarter, SpendRow("", requests=int(row.n)))
+        put(row.quarter, SpendRow("", requests=int(row.n)))
     return [days[day] for day in sorted(days)]
 
 
@@ -188,10 +184,10 @@ def _sums(*groups: Any, requests: bool = True) -> Select[Any]:
     columns: list[Any] = [
         *groups,
         func.count().label("attempts"),
-        *_exact("tokens_in", _TOKENS_IN),
-        *_exact("tokens_out", _TOKENS_OUT),
-        *_exact("tokens_cached", table.c.cache_read),
-        *_exact("cost", table.c.cost_pico),
+        *_exact("tokens_in", *_TOKENS_IN),
+        *_exact("tokens_out", *_TOKENS_OUT),
+        *_exact("tokens_cached", "cache_read"),
+        *_exact("cost", "cost_pico"),
         _count(table.c.cost_pico.is_(None)).label("unknown"),
         _count(table.c.usage_state == "estimated").label("estimated"),
         _count(table.c.usage_state == "missing").label("missing"),
@@ -205,11 +201,16 @@ def _count(condition: ColumnElement[bool]) -> ColumnElement[int]:
     return func.coalesce(func.sum(case((condition, 1), else_=0)), 0)
 
 
-def _exact(name: str, value: ColumnElement[int]) -> Iterable[ColumnElement[Any]]:
-    """Return the two columns that ``_value`` puts together."""
+def _exact(name: str, *columns: str) -> Iterable[ColumnElement[Any]]:
+    """Return the two columns that ``_value`` puts together to the sum of ``columns``.
+
+    Each is cut before any are added: absurd counts of one entry must not spoil a report.
+    """
+    high = reduce(add, (table.c[column] // _PART for column in columns))
+    low = reduce(add, (table.c[column] % _PART for column in columns))
     return (
-        func.coalesce(func.sum(value // _PART), 0).label(f"{name}_high"),
-        func.coalesce(func.sum(value % _PART), 0).label(f"{name}_low"),
+        func.coalesce(func.sum(high), 0).label(f"{name}_high"),
+        func.coalesce(func.sum(low), 0).label(f"{name}_low"),
     )
 
 
