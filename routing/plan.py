@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # types only: these rooms bring the HTTP client with them
     from providers.dialect import Dialect
     from providers.endpoint import Endpoint
 
+NO_COST = Decimal(0)
 DropReason = Literal["policy", "unavailable", "health", "price", "capability"]
 
 
@@ -24,8 +25,9 @@ class Route:
     """One model at one configured provider; a value, without any I/O.
 
     ``name`` is ``provider/model``, ``model`` the host's own id. ``available`` is "" or why it
-    cannot be called ("X_API_KEY is not set"). ``surcharge`` multiplies every price (1 is none). ``usd_per_hour`` is
-    what an hour of answering costs where that, and no price per token, was stated.
+    cannot be called ("X_API_KEY is not set"). ``surcharge`` multiplies every price (1 is none).
+    ``usd_per_hour`` is what an hour of answering costs where that, and no price per token, was
+    stated.
     """
 
     name: str
@@ -99,15 +101,16 @@ def plan(
     dropped: list[Dropped] = []
     counts_money = policy.counts_money(request)
     for route in candidates:
-        if route.available:
-            dropped.append(Dropped(route, "unavailable", "", route.available))
-            continue
-        ceiling = ceiling_usd(route, now, size) if counts_money else None
-        verdict = policy.judge(request, route.facts, ceiling)
-        if verdict.allowed:
-            kept.append(route)
-        else:
+        # Policy speaks first: that a route is down must not hide that it is forbidden. What a call
+        # would cost there is not asked of a route that takes none.
+        usd = ceiling_usd(route, now, size) if counts_money else None
+        verdict = policy.judge(request, route.facts, NO_COST if route.available else usd)
+        if not verdict.allowed:
             dropped.append(_refused(route, verdict))
+        elif route.available:
+            dropped.append(Dropped(route, "unavailable", "", route.available))
+        else:
+            kept.append(route)
     wish = policy.preference(request) or prefer
     if wish == "cheapest":
         routes, reasons = _cheapest(kept, now)

@@ -15,13 +15,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from fnmatch import fnmatchcase
 from itertools import chain
 
 from routing.facts import RequestFacts
 from routing.plan import Dropped, Plan, Route, Size, plan
 from routing.policy import Policy
-from routing.rules import Expect, Rule, Which
+from routing.rules import Expect, Rule, Which, fits
 
 _SMALLEST = Size(prompt_tokens=1, output_tokens=1)
 
@@ -101,13 +100,12 @@ def _names(
     """Add, for alias patterns, the names that rules tell apart within them."""
     names = dict(routes_by_model)
     said = sorted({name for which in _all_which(policy) for name in which.models or ()})
-    for alias, routes in routes_by_model.items():
-        if "*" not in alias and "?" not in alias:
-            continue
-        for pattern in said:
-            for name in (pattern, pattern.replace("*", "").replace("?", "x")):
-                if fnmatchcase(name, alias):
-                    names.setdefault(name, routes)
+    # Of two patterns that fit a name the longer one answers, so it has the first word.
+    for alias in sorted(routes_by_model, key=len, reverse=True):
+        for pattern in said if "*" in alias else ():
+            for name in (pattern, pattern.replace("*", "")):
+                if fits(alias, name):
+                    names.setdefault(name, routes_by_model[alias])
     return names
 
 

@@ -46,8 +46,8 @@ class Breach:
 class Clause:
     """What a rule asks of one fact.
 
-    ``words`` holds the countries with their groups resolved, the values, or name patterns in lower
-    case; ``said`` the words as written; ``at_most`` the limit of a number instead.
+    ``words`` holds the countries with their groups resolved, the values, or name patterns; ``said``
+    the words as written; ``at_most`` the limit of a number instead.
     """
 
     fact: str
@@ -78,9 +78,7 @@ class Clause:
         if isinstance(value, int):
             return self.at_most is not None and value <= self.at_most
         if self.fact in NAME_FACTS:
-            name = value.casefold()
-            named = any(fnmatchcase(name, pattern) for pattern in self.words)
-            return named is self.demand
+            return any(fits(pattern, value) for pattern in self.words) is self.demand
         return (value in self.words) is self.demand
 
 
@@ -101,7 +99,7 @@ class Which:
             and (self.teams is None or request.team in self.teams)
             and (self.tags is None or not self.tags.isdisjoint(request.tags))
             and (self.keys is None or request.key in self.keys)
-            and (self.models is None or any(fnmatchcase(request.model, m) for m in self.models))
+            and (self.models is None or any(fits(m, request.model) for m in self.models))
         )
 
 
@@ -128,6 +126,15 @@ class Expect:
     never: tuple[Clause, ...]
     first: str
     denied: bool
+
+
+def fits(pattern: str, name: str) -> bool:
+    """Tell whether ``name`` fits ``pattern``, where ``*`` is any text and case does not count.
+
+    Only ``*`` is special: names of models hold brackets and question marks.
+    """
+    plain = pattern.casefold().replace("[", "[[]").replace("?", "[?]")
+    return fnmatchcase(name.casefold(), plain)
 
 
 def compile_rule(
@@ -189,8 +196,6 @@ def _clause(
     if fact in COUNTRY_FACTS:
         countries = groups.members(words, own)
         words = groups.within(countries) if demand else groups.touching(countries)
-    elif fact in NAME_FACTS:
-        words = frozenset(word.casefold() for word in words)
     return Clause(fact, demand, words, ", ".join(sorted(said)))
 
 

@@ -135,6 +135,9 @@ def test_names_are_patterns_without_regard_to_case(policy, facts, asks):
         ("key: ci", {"key": "ci"}, True),
         ('model: "claude-*"', {"model": "claude-opus"}, True),
         ('model: "claude-*"', {"model": "assistant"}, False),
+        ('model: "Claude-Opus"', {"model": "claude-opus"}, True),
+        ('model: "claude-opus[1m]"', {"model": "claude-opus[1m]"}, True),
+        ('model: "claude-opus?"', {"model": "claude-opus4"}, False),
         ("team: platform, key: ci", {"team": "platform", "key": "laptop"}, False),
     ],
 )

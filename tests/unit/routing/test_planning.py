@@ -36,11 +36,23 @@ def test_routes_stand_in_the_order_of_the_config_and_the_rest_say_why_not(policy
     assert len(planned.reasons) == 2
 
 
+def test_that_a_route_is_down_does_not_hide_that_it_is_forbidden(policy, route, asks, now):
+    down = route("us/m", operator={"US"}, available="US_API_KEY is not set")
+    planned = plan([down], "listed", policy(EUROPE), asks("personal"), now)
+    assert [(d.why, d.rule) for d in planned.dropped] == [("policy", "stays here")]
+
+
+def test_a_limit_of_money_does_not_hide_why_a_route_is_down(policy, route, asks, now):
+    judged = policy("rules: [{name: cap, require: {request_usd: {at_most: 0.50}}}]")
+    planned = plan([route("us/m", available="no key")], "listed", judged, asks(), now)
+    assert [(d.why, d.reason) for d in planned.dropped] == [("unavailable", "no key")]
+
+
 def test_cheapest_ranks_by_price_unknown_last_and_equals_as_listed(route, asks, now):
     routes = [
         route("unknown/m"),
         route("dear/m", price=(10, 10)),
-        route("long-answers/m", price=("0.1", 8)),
+        route("long-answers/m", price=("0.1", 9)),
         route("even/m", price=(2, "2.3")),
         route("also-even/m", price=(2, "2.3")),
         route("home/m", price=(0, 0)),
@@ -110,7 +122,7 @@ def test_an_explanation_names_every_route_with_rule_fact_and_source(policy, rout
     routes = [
         route("us/m", operator={"US"}, evidence={"operator": "US · https://us.example · 2026"}),
         route("fr/m", operator={"FR"}),
-        route("de/m", available="DE_API_KEY is not set"),
+        route("de/m", operator={"DE"}, available="DE_API_KEY is not set"),
         route("xx/m"),
     ]
     request = asks("personal", team="platform", key="ci", tags={"b", "a"})
@@ -125,15 +137,14 @@ def test_an_explanation_names_every_route_with_rule_fact_and_source(policy, rout
         "US",
         "US · https://us.example · 2026",
     )
+    why = "rule 'stays here' requires operator to be within EEA: operator is"
     assert lines(told) == [
         "assistant for label personal, team platform, key ci, tags a, b",
         f"policy {judged.hash}, rules that apply: 'stays here'",
         "  1. fr/m: listed at place 1",
-        "  -  us/m: policy: rule 'stays here' requires operator to be within EEA: operator is US "
-        "(US · https://us.example · 2026)",
+        f"  -  us/m: policy: {why} US (US · https://us.example · 2026)",
         "  -  de/m: unavailable: DE_API_KEY is not set",
-        "  -  xx/m: policy: rule 'stays here' requires operator to be within EEA: "
-        "operator is unknown",
+        f"  -  xx/m: policy: {why} unknown",
     ]
 
 

@@ -145,6 +145,18 @@ def test_first_and_denied(routes, now):
     assert "home/smollm2-135m is first" in proof.findings[3].counter_example
 
 
+def test_a_second_tag_beside_the_given_one_is_tried(routes, now):
+    proof = proof_of(
+        "rules: [{name: r, when: {tag: urgent}, forbid: {provider: home}}]\n"
+        "expect: [{given: {tag: batch, model: assistant}, first: home/smollm2-135m}]",
+        routes,
+        now,
+    )
+    assert proof.findings[0].counter_example.startswith(
+        "label public, model assistant, tags batch, urgent: mistral/mistral-small-2603 is first"
+    )
+
+
 def test_a_route_counts_though_it_cannot_be_called_today(route, now):
     down = route("us/m", operator={"US"}, available="US_API_KEY is not set")
     proof = proof_of("expect: [{never: {operator: US}}]", {"m": [down]}, now)
