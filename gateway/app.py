@@ -9,7 +9,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from fastapi import FastAPI
 
@@ -20,19 +19,19 @@ from billing.limits import BudgetRule, Limits
 from billing.store import Store
 from gateway import admin, exchange, models
 from gateway.books import Books
+from gateway.config import Config
 from gateway.config_file import Loaded, read
 from gateway.dashboard import pages
-from gateway.front import Receive, Send
+from gateway.front import CHAT, Receive, Send
 from gateway.house import House
 from gateway.log import LineLog
 from gateway.metrics import Metrics
-from gateway.problems import ConfigError
+from gateway.problems import ConfigError, Fault
 from gateway.reload import watch
 from gateway.setup import Setup, compile_setup
 from providers.client import Client
 from providers.launch import Launched
 
-CHAT = "/v1/chat/completions"
 CONNECTIONS_PER_HOST = 1024
 
 
@@ -49,32 +48,30 @@ class Gateway(FastAPI):
             await super().__call__(scope, receive, send)
 
 
-def create(path: Path, loaded: Loaded, environment: Callable[[], dict[str, str]]) -> Gateway:
-    """Return the application for a config that was read; it opens its parts when it is started.
+@asynccontextmanager
+async def opened(
+    path: Path, setup: Setup, environment: Callable[[], dict[str, str]]
+) -> AsyncIterator[Gateway]:
+    """Give the running application of a config that was read, and close its parts at the end.
 
-    ``environment`` gives the variables for a reload. Raises ``ConfigError``.
+    ``environment`` gives the variables when ``path`` is read again. Raises ``MigrationError``,
+    ``StoreError`` or ``JournalError`` where a part cannot be opened: then nothing is served.
     """
-    setup = compile_setup(loaded)
     log = LineLog()
-
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with AsyncExitStack() as stack:
-            house = await _open(setup, log, stack)
-            app.state.house = gateway.house = house
-            watcher = asyncio.create_task(
-                watch(lambda: set(house.setup.files), _reload(house, path, environment))
-            )
-            stack.push_async_callback(_stop, watcher)
-            _settle_memory()
-            yield
-
-    gateway = Gateway(title="Entrepôt", docs_url=None, redoc_url=None, lifespan=lifespan)
-    gateway.include_router(models.router)
-    gateway.include_router(admin.router)
-    gateway.include_router(pages.router)
-    models.say_errors_in_the_askers_wire(gateway)
-    return gateway
+    async with AsyncExitStack() as stack:
+        house = await _open(setup, log, stack)
+        gateway = Gateway(title="Entrepôt", docs_url=None, redoc_url=None)
+        gateway.include_router(models.router)
+        gateway.include_router(admin.router)
+        gateway.include_router(pages.router)
+        models.say_errors_in_the_askers_wire(gateway)
+        gateway.state.house = gateway.house = house
+        watcher = asyncio.create_task(
+            watch(lambda: set(house.setup.files), _reload(house, path, environment))
+        )
+        stack.push_async_callback(_stop, watcher)
+        _settle_memory()
+        yield gateway
 
 
 async def _open(setup: Setup, log: LineLog, stack: AsyncExitStack) -> House:
@@ -85,19 +82,18 @@ async def _open(setup: Setup, log: LineLog, stack: AsyncExitStack) -> House:
     store = Store.open(ledger)
     stack.callback(store.close)
     journal = Journal(setup.config.journal)
-    drain = Drain(journal, store)
+    drain = Drain(
+        journal, store, lambda text: log.write({"event": "ledger", "trouble": text or "over"})
+    )
     drain.start()
     stack.push_async_callback(drain.close)
     # What a killed gateway left in its journal counts before the first call is let in.
     await drain.move()
     client = Client(connect_s=setup.connect_s, connections_per_host=CONNECTIONS_PER_HOST)
     stack.push_async_callback(client.close)
-    zone = ZoneInfo(setup.config.server.time_zone)
-    limits = Limits(zone=zone, spent_since=_spent_since(store))
+    limits = Limits(zone=setup.config.server.zone, spent_since=_spent_since(store))
     await asyncio.to_thread(limits.configure, setup.rates, setup.budgets)
-    launched = {
-        name: Launched(name, launch, client) for name, launch in setup.launches.items()
-    }
+    launched = {name: Launched(name, launch, client) for name, launch in setup.launches.items()}
     for name, server in launched.items():
         stack.push_async_callback(server.stop)
         if setup.providers[name].at_start:
@@ -107,6 +103,10 @@ async def _open(setup: Setup, log: LineLog, stack: AsyncExitStack) -> House:
             "entrepot_journal_entries": (
                 "Entries that are not in the database yet",
                 lambda: float(drain.depth),
+            ),
+            "entrepot_entries_refused": (
+                "Entries that the database would never take (refused.txt beside the journal)",
+                lambda: float(drain.refused),
             ),
             "entrepot_config_refused": (
                 "1 while the last edit of the config is refused",
@@ -123,7 +123,7 @@ async def _open(setup: Setup, log: LineLog, stack: AsyncExitStack) -> House:
         metrics=metrics,
         log=log,
         launched=launched,
-        books=Books(store, drain, setup.config.server.time_zone),
+        books=Books(store, drain, setup.config.server.zone),
     )
     return house
 
@@ -143,7 +143,7 @@ def _reload(
         try:
             loaded = await asyncio.to_thread(read, path, environment())
             setup = await asyncio.to_thread(compile_setup, loaded)
-            _refuse_what_needs_a_restart(house.setup, setup)
+            _refuse_what_needs_a_restart(house.setup.config, loaded)
         except ConfigError as fault:
             house.reload_problem = str(fault)
             house.log.write({"event": "config_refused", "problems": str(fault).splitlines()})
@@ -175,16 +175,20 @@ async def _swap(house: House, setup: Setup) -> None:
         await server.stop()
 
 
-def _refuse_what_needs_a_restart(before: Setup, after: Setup) -> None:
+def _refuse_what_needs_a_restart(before: Config, loaded: Loaded) -> None:
     """Raise ``ConfigError`` for edits that only a restart can take: half an edit is worse."""
-    for name in ("ledger", "journal"):
-        if getattr(before.config, name) != getattr(after.config, name):
-            raise ConfigError([after.problem((name,), f"`{name}` changed", "restart to take it")])
-    for name in ("host", "port"):
-        if getattr(before.config.server, name) != getattr(after.config.server, name):
-            raise ConfigError(
-                [after.problem(("server", name), f"`server.{name}` changed", "restart to take it")]
-            )
+    after = loaded.config
+    fixed: list[tuple[tuple[str, ...], bool]] = [
+        (("ledger",), before.ledger != after.ledger),
+        (("journal",), before.journal != after.journal),
+        (("server", "host"), before.server.host != after.server.host),
+        (("server", "port"), before.server.port != after.server.port),
+        (("server", "time_zone"), before.server.time_zone != after.server.time_zone),
+    ]
+    right = "restart the gateway to take it"
+    wrong = [Fault(place, f"`{'.'.join(place)}` changed", right) for place, new in fixed if new]
+    if wrong:
+        raise ConfigError(map(loaded.problem, wrong))
 
 
 async def _stop(task: asyncio.Task[None]) -> None:

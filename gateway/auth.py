@@ -18,7 +18,7 @@ LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Whose call it is. ``models`` None means every model; ``label`` is the least its calls have."""
+    """Whose call it is. ``models`` None is every model; ``label`` is the least that a call has."""
 
     name: str
     team: str

@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from difflib import get_close_matches
 
 from billing.limits import Hold, OverLimitError
-from billing.money import pico
 from gateway import auth
 from gateway.auth import Principal
 from gateway.errors import Refusal
@@ -21,9 +20,10 @@ from gateway.setup import Setup
 from providers import tokens
 from providers.wires.chat import request as chat
 from providers.wires.chat.request import BadRequestError, Json, Peek
+from routing import plan as plans
 from routing.facts import RequestFacts
-from routing.plan import Dropped, Plan, Route, Size, ceiling_usd, plan
-from routing.policy import UnknownLabel
+from routing.plan import Dropped, Plan, Route, Size
+from routing.policy import LabelError
 
 TAGS_MAX, TAG_MAX_CHARS, SESSION_MAX_CHARS = 16, 64, 128
 PREFERENCES = ("listed", "cheapest")
@@ -50,7 +50,7 @@ class Call:
         policy = self.setup.policy
         most = None
         if policy.counts_money(self.facts):
-            most = ceiling_usd(route, datetime.now(UTC), self.size)
+            most = plans.ceiling_usd(route, datetime.now(UTC), self.size)
         return policy.judge(self.facts, route.facts, most).allowed
 
 
@@ -141,7 +141,7 @@ def request_facts(
     asked = asked_for(headers)
     try:
         label = setup.policy.raise_label(principal.label, asked.label)
-    except UnknownLabel as fault:
+    except LabelError as fault:
         raise Refusal("invalid_request", str(fault), param="x-entrepot-label") from None
     if not setup.may_ask(principal, model):
         raise Refusal(
@@ -153,16 +153,14 @@ def request_facts(
     return RequestFacts(label, principal.team, principal.name, asked.tags, model), asked
 
 
-def where(
-    setup: Setup, facts: RequestFacts, peek: Peek, prefer: str | None
-) -> tuple[Plan, Size]:
+def where(setup: Setup, facts: RequestFacts, peek: Peek, prefer: str | None) -> tuple[Plan, Size]:
     """Plan the routes. Raises ``Refusal`` where there is no such model or no route is left."""
     candidates = setup.candidates(facts.model)
     if candidates is None:
         raise _unknown_model(setup, facts.model)
     output = peek.max_output * peek.n if peek.max_output is not None else None
-    size = Size(peek.text_bytes, output)
-    planned = plan(
+    size = Size(peek.text_bytes, output, peek.n)
+    planned = plans.plan(
         candidates.routes,
         prefer or candidates.prefer,
         setup.policy,
@@ -250,9 +248,12 @@ def set_aside(
     ceiling: int | None = 0
     if limits.has_budgets and limits.budgeted(principal.name, principal.team):
         now = datetime.now(UTC)
-        most = [(route, ceiling_usd(route, now, size)) for route in planned.routes]
-        priced = [(route, pico(usd)) for route, usd in most if usd is not None]
-        ceiling = max((amount for _, amount in priced), default=None)
+        priced = [
+            (route, most)
+            for route in planned.routes
+            if (most := plans.ceiling(route, now, size)) is not None
+        ]
+        ceiling = max((most for _, most in priced), default=None)
         planned = replace(planned, routes=tuple(route for route, _ in priced))
     likely = tokens.estimate(peek.text_bytes) + (size.output_tokens or 0)
     try:

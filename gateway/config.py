@@ -268,7 +268,7 @@ def _list_as_routes(value: object) -> object:
 
 
 def _written_as(value: object) -> str:
-    return "alias" if isinstance(value, str) else "model"
+    return "=alias" if isinstance(value, str) else "=model"
 
 
 def _path_or_mapping(value: object) -> object:
@@ -279,7 +279,7 @@ def _path_or_mapping(value: object) -> object:
 
 Provider = Annotated[ProviderForm, BeforeValidator(_none_as_empty)]
 ModelOrAlias = Annotated[
-    Annotated[ModelForm, Tag("model")] | Annotated[Text, Tag("alias")],
+    Annotated[ModelForm, Tag("=model")] | Annotated[Text, Tag("=alias")],
     Discriminator(_written_as),
     BeforeValidator(_list_as_routes),
 ]

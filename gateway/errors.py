@@ -31,7 +31,7 @@ CODES = {
 }
 
 
-class Refusal(Exception):
+class Refusal(Exception):  # noqa: N818 - a refusal is an answer, not an error of ours
     """A call that gets no answer from a model.
 
     ``code`` is a key of ``CODES``. ``param`` names the field at fault. ``retry_after_s`` becomes
@@ -68,15 +68,8 @@ def from_upstream(fault: UpstreamError, tried: str) -> Refusal:
     if fault.kind in (ErrorKind.BAD_REQUEST, ErrorKind.CONTEXT_TOO_LONG, ErrorKind.FILTERED):
         status = fault.status if fault.status and 400 <= fault.status < 500 else 400
         code = "context_too_long" if fault.kind is ErrorKind.CONTEXT_TOO_LONG else "invalid_request"
-        passed_on = None
-        if fault.body and "json" in fault.content_type and fault.status and b'"error"' in fault.body:
-            passed_on = (status, fault.content_type, fault.body)
-        return Refusal(
-            code if fault.code is None else fault.code,
-            fault.message,
-            status=status,
-            passed_on=passed_on,
-        )
+        passed_on = (status, fault.content_type, fault.body) if fault.body else None
+        return Refusal(fault.code or code, fault.message, status=status, passed_on=passed_on)
     if fault.kind is ErrorKind.RATE_LIMITED:
         return Refusal("rate_limited", tried, retry_after_s=fault.retry_after_s or 1.0)
     if fault.kind is ErrorKind.TIMEOUT:

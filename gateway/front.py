@@ -1,4 +1,4 @@
-"""The ASGI edge of the hot path: headers in, body in, answers out. Plain functions, no framework."""
+"""The ASGI edge of the hot path: headers in, body in, answers out. Functions, no framework."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 
+CHAT = "/v1/chat/completions"
 JSON = (b"content-type", b"application/json")
 # How much of a body that is already refused is read and thrown away, so that a client that is
 # still writing gets to read the answer; past it the connection is closed on it.

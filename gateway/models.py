@@ -1,4 +1,4 @@
-"""The small endpoints beside the hot path: models, health, readiness, metrics, and what is not there."""
+"""The small endpoints beside the hot path: models, health, metrics, and what is not there."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from gateway import auth
 from gateway.auth import Principal
 from gateway.errors import Refusal
+from gateway.front import CHAT
 from gateway.house import House
 from gateway.metrics import CONTENT_TYPE
 from providers.wires.chat.errors import write_error
@@ -60,7 +61,7 @@ async def healthz() -> dict[str, str]:
 
 @router.get("/readyz")
 async def readyz(request: Request) -> JSONResponse:
-    """Whether calls can be taken: the journal is writable, and servers at home are up or given up."""
+    """Whether calls can be taken: the journal is writable, servers at home are up or given up."""
     house = house_of(request)
     waiting = [name for name, server in house.launched.items() if server.state.phase == "starting"]
     problems = [f"{name} is starting" for name in waiting]
@@ -92,6 +93,8 @@ def say_errors_in_the_askers_wire(app: FastAPI) -> None:
 
     async def not_there(request: Request, fault: Exception) -> Response:
         status = fault.status_code if isinstance(fault, HTTPException) else 500
+        if request.url.path == CHAT:  # its POST never comes this way
+            status = 405
         code = "method_not_allowed" if status == 405 else "not_found"
         text = f"there is no {request.method} {request.url.path[:200]} here"
         if code == "not_found":

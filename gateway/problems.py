@@ -62,7 +62,10 @@ class Fault:
 
 
 def faults_of(error: ValidationError, form: type[BaseModel]) -> list[Fault]:
-    """Say pydantic's errors in our words, without any value that was given."""
+    """Say pydantic's errors in our words, without any value that was given.
+
+    The branches of a union in ``form`` have tags that begin with ``=``, which are no place.
+    """
     return [_fault(details, form) for details in error.errors(include_url=False)]
 
 
@@ -85,7 +88,7 @@ _EXPECTED = types.MappingProxyType(
 
 
 def _fault(details: ErrorDetails, form: type[BaseModel]) -> Fault:
-    place = tuple(details["loc"])
+    place = tuple(part for part in details["loc"] if part != "[key]" and str(part)[:1] != "=")
     kind = details["type"]
     context: dict[str, Any] = details.get("ctx", {})
     dotted = ".".join(str(part) for part in place)

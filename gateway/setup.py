@@ -7,16 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 
 from billing.limits import BudgetRule, RateRule
 from gateway.auth import Principal
 from gateway.config import Config, KeyForm, matching
-from gateway.config_file import Loaded, check_against
-from gateway.problems import ConfigError, Problem
+from gateway.config_file import Loaded
+from gateway.problems import Problem
 from gateway.routes import Provider, provider, route
-from providers.catalog import Catalog, load
+from providers.catalog import Catalog
 from providers.endpoint import Timeouts
 from providers.launch import Launch
 from routing.plan import Route
@@ -96,16 +95,13 @@ class Setup:
 
 
 def compile_setup(loaded: Loaded, *, price_all: bool = False) -> Setup:
-    """Return the setup of a config that was read. Raises ``ConfigError`` with every mistake.
+    """Return the setup of a config that was read.
 
     Prices of routes that cannot be called (no key) are looked up only with ``price_all``: the list
     of prices takes time to load, and a gateway at home needs none of it.
     """
     config = loaded.config
-    catalog = load(*config.catalog)
-    problems = check_against(loaded, catalog)
-    if wrong := [problem for problem in problems if not problem.warning]:
-        raise ConfigError(wrong)
+    catalog = loaded.catalog
     server = config.server
     providers = {
         name: provider(
@@ -124,7 +120,7 @@ def compile_setup(loaded: Loaded, *, price_all: bool = False) -> Setup:
         policy=loaded.policy,
         hash=loaded.hash,
         files=frozenset(loaded.files),
-        warnings=(*loaded.warnings, *problems),
+        warnings=loaded.warnings,
         timeouts=Timeouts(
             first_byte_s=server.timeouts.first_byte_s,
             between_s=server.timeouts.between_s,
@@ -167,8 +163,3 @@ def _budgets(config: Config) -> tuple[BudgetRule, ...]:
     ]
     shared = [BudgetRule(b.name, b.usd, b.per, b.key, b.team) for b in config.budgets]
     return (*of_keys, *shared)
-
-
-def now() -> datetime:
-    """Return the present moment in UTC."""
-    return datetime.now(UTC)

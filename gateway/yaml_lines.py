@@ -64,27 +64,31 @@ def parse(text: bytes, file: str) -> tuple[object, Lines]:
     """
     if len(text) > MOST_BYTES:
         raise ConfigError([Problem(file, 1, "is larger than 1 MB", "a config is a few pages")])
-    loader = yaml.SafeLoader(_decoded(text, file))
-    try:
-        root = loader.get_single_node()
-    except yaml.MarkedYAMLError as fault:
-        mark = fault.problem_mark or fault.context_mark
-        line = mark.line + 1 if mark else 1
-        what = f"not YAML: {fault.problem or fault.context}"
-        raise ConfigError([Problem(file, line, what, _syntax_advice(fault))]) from None
-    except yaml.YAMLError:
-        raise ConfigError(
-            [Problem(file, 1, "holds characters that YAML does not allow", "plain UTF-8 text")]
-        ) from None
-    except RecursionError:
-        raise ConfigError([Problem(file, 1, "is nested too deeply", "a few levels")]) from None
-    finally:
-        loader.dispose()
+    root = _node(_decoded(text, file), file)
     reader = _Reader(file)
     data = reader.read(root, (), ()) if root else None
     if reader.problems:
         raise ConfigError(reader.problems)
     return data, Lines(reader.lines)
+
+
+def _node(text: str, file: str) -> yaml.Node | None:
+    try:
+        loader = yaml.SafeLoader(text)
+        try:
+            return loader.get_single_node()
+        finally:
+            loader.dispose()
+    except yaml.MarkedYAMLError as fault:
+        mark = fault.problem_mark or fault.context_mark
+        what, right = f"not YAML: {fault.problem or fault.context}", _syntax_advice(fault)
+        raise ConfigError([Problem(file, mark.line + 1 if mark else 1, what, right)]) from None
+    except yaml.reader.ReaderError as fault:
+        line = text.count("\n", 0, fault.position) + 1
+        what = "holds a character that YAML does not allow"
+        raise ConfigError([Problem(file, line, what, "plain UTF-8 text")]) from None
+    except RecursionError:
+        raise ConfigError([Problem(file, 1, "is nested too deeply", "a few levels")]) from None
 
 
 def _decoded(text: bytes, file: str) -> str:

@@ -18,8 +18,10 @@ import yaml
 from sqlalchemy import text
 
 from billing.store import open_engine
-from gateway.app import Gateway, create
+from gateway.app import Gateway, opened
 from gateway.config_file import read
+from gateway.house import House
+from gateway.setup import compile_setup
 
 WAIT_S = 10.0
 HELLO = [{"role": "user", "content": "Hello"}]
@@ -30,28 +32,52 @@ class Running:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        loaded = read(path, dict(os.environ))
-        self.app: Gateway = create(path, loaded, lambda: dict(os.environ))
-        self.server = uvicorn.Server(
-            uvicorn.Config(
-                self.app, port=0, log_level="error", access_log=False, timeout_graceful_shutdown=1
-            )
-        )
+        self.setup = compile_setup(read(path, dict(os.environ)))
+        self.app: Gateway | None = None
+        self.server: uvicorn.Server | None = None
+        self.fault: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="gateway")
         self._thread.start()
-        self.until(lambda: self.server.started or not self._thread.is_alive())
-        assert self.server.started, "the gateway did not start"
+        self.until(lambda: (self.server and self.server.started) or not self._thread.is_alive())
+        if self.fault is not None:
+            raise self.fault
+        assert self.server is not None
         port = self.server.servers[0].sockets[0].getsockname()[1]
         self.url = f"http://127.0.0.1:{port}"
         self.client = httpx.Client(base_url=self.url, timeout=20, trust_env=False)
 
+    @property
+    def house(self) -> House:
+        """The running parts."""
+        assert self.app is not None
+        return self.app.house
+
     def _run(self) -> None:
-        with asyncio.Runner() as runner:
-            runner.run(self.server.serve())
+        try:
+            asyncio.run(self._serve())
+        except BaseException as fault:
+            self.fault = fault
+
+    async def _serve(self) -> None:
+        async with opened(self.path, self.setup, lambda: dict(os.environ)) as self.app:
+            self.server = uvicorn.Server(
+                uvicorn.Config(
+                    self.app,
+                    port=0,
+                    lifespan="off",
+                    log_level="error",
+                    access_log=False,
+                    timeout_graceful_shutdown=1,
+                )
+            )
+            await self.server.serve()
 
     def close(self) -> None:
-        """Stop it the way a signal would."""
+        """Stop it the way a signal would; a second time does nothing."""
+        if not self._thread.is_alive():
+            return
         self.client.close()
+        assert self.server is not None
         self.server.should_exit = True
         self._thread.join(WAIT_S)
         assert not self._thread.is_alive(), "the gateway did not stop"
@@ -84,7 +110,7 @@ class Running:
         return rows
 
     def _rows(self) -> list[dict[str, Any]]:
-        engine = open_engine(self.app.house.setup.config.ledger)
+        engine = open_engine(self.house.setup.config.ledger)
         with engine.connect() as connection:
             found = connection.execute(text("SELECT * FROM entries ORDER BY at_us, attempt"))
             rows = [dict(row) for row in found.mappings()]
@@ -112,7 +138,5 @@ def config(folder: Path, **parts: Any) -> Path:
 
 def events(raw: bytes) -> list[Any]:
     """The data of a stream's events, JSON decoded; ``[DONE]`` as that string."""
-    data = [
-        line.removeprefix(b"data: ") for line in raw.splitlines() if line.startswith(b"data: ")
-    ]
+    data = [line.removeprefix(b"data: ") for line in raw.splitlines() if line.startswith(b"data: ")]
     return [item.decode() if item == b"[DONE]" else json.loads(item) for item in data]

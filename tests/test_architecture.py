@@ -33,7 +33,9 @@ BROAD_EXCEPTS_MAX = 3
 ROOM_LINES_MIN = 5
 
 # "file::function" -> why nothing narrower will do.
-NAMED_BROAD_EXCEPTS: dict[str, str] = {}
+NAMED_BROAD_EXCEPTS: dict[str, str] = {
+    "gateway/exchange.py::run": "a fault of ours is a clear 500 and a log line, never a hung client",
+}
 
 # What a package may import of one on its left, where that is not everything.
 MAY_IMPORT = {
@@ -55,8 +57,8 @@ HOMES: dict[str, tuple[str, ...]] = {
     ),
     "alembic": ("billing/migrate.py", "billing/migrations/"),
     "prometheus_client": ("gateway/metrics.py",),
-    "fastapi": ("gateway/app.py", "gateway/admin.py", "gateway/dashboard/"),
-    "starlette": ("gateway/app.py", "gateway/admin.py", "gateway/dashboard/"),
+    "fastapi": ("gateway/app.py", "gateway/admin.py", "gateway/models.py", "gateway/dashboard/"),
+    "starlette": ("gateway/app.py", "gateway/admin.py", "gateway/models.py", "gateway/dashboard/"),
     "typer": ("gateway/cli.py", "gateway/commands/"),
     "click": ("gateway/cli.py", "gateway/commands/"),
     "rich": ("gateway/cli.py", "gateway/commands/"),

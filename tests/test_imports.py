@@ -32,11 +32,12 @@ HELP_LOADS_NOT = (
 # Python that starts and stops all that `serve` needs for the config file in sys.argv[1].
 SERVE = """
 import asyncio, pathlib, sys
-from gateway import app, config_file
+import gateway.commands.serve
+from gateway import app, config_file, setup
 path = pathlib.Path(sys.argv[1])
-built = app.create(path, config_file.read(path))
+ready = setup.compile_setup(config_file.read(path, {}))
 async def start_and_stop():
-    async with built.router.lifespan_context(built):
+    async with app.opened(path, ready, dict):
         pass
 asyncio.run(start_and_stop())
 """

@@ -1,1 +1,1 @@
-"""commands."""
+"""One room a command; each is loaded only when it runs."""

@@ -1,1 +1,1 @@
-"""dashboard."""
+"""The page in the browser: server-rendered, without any script."""

@@ -55,6 +55,8 @@ def build(tmp_path: Path, upstream: Upstream) -> Iterator[Callable[..., House]]:
 
         def make(**parts: Any) -> House:
             server = {"timeouts": QUICK, **parts.pop("server", {})}
+            if callable(parts.get("providers")):
+                parts["providers"] = parts["providers"](upstream, second)
             whole: dict[str, Any] = {
                 "server": server,
                 "providers": providers(upstream, second),

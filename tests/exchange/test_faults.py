@@ -57,9 +57,7 @@ AFTER: dict[str, tuple[Behaviour, str]] = {
 
 @pytest.mark.parametrize("streaming", [False, True], ids=["plain", "stream"])
 @pytest.mark.parametrize("name", BEFORE)
-def test_before_any_answer_the_next_route_answers(
-    house: House, name: str, streaming: bool
-) -> None:
+def test_before_any_answer_the_next_route_answers(house: House, name: str, streaming: bool) -> None:
     fault, kind = BEFORE[name]
     house.first.script(fault)
     answer = house.gateway.chat(stream=streaming)
@@ -156,7 +154,9 @@ def test_one_kind_of_fault_everywhere_keeps_its_status(
 
 
 def test_a_fault_of_the_request_goes_to_the_client_in_the_hosts_words(house: House) -> None:
-    house.first.script(answers.error(400, "tools[0] is odd", kind="invalid_request_error", code="x1"))
+    house.first.script(
+        answers.error(400, "tools[0] is odd", kind="invalid_request_error", code="x1")
+    )
     answer = house.gateway.chat()
     assert answer.status_code == 400
     assert answer.json()["error"]["message"] == "tools[0] is odd"

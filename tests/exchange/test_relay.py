@@ -9,7 +9,6 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-import httpx
 import openai
 import pytest
 
@@ -62,7 +61,12 @@ def test_the_sdks_every_field_reaches_the_host_untouched(house: House) -> None:
 
 
 async def test_the_async_sdk_streams_tools(house: House) -> None:
-    call = {"index": 0, "id": "call_1", "type": "function", "function": {"name": "look", "arguments": ""}}
+    call = {
+        "index": 0,
+        "id": "call_1",
+        "type": "function",
+        "function": {"name": "look", "arguments": ""},
+    }
     parts = [
         {"choices": [{"index": 0, "delta": {"role": "assistant", "content": None}}]},
         {"choices": [{"index": 0, "delta": {"tool_calls": [call]}}]},
@@ -76,7 +80,10 @@ async def test_the_async_sdk_streams_tools(house: House) -> None:
     async with openai.AsyncOpenAI(base_url=f"{house.gateway.url}/v1", api_key="any") as client:
         arguments = ""
         stream = await client.chat.completions.create(
-            model="assistant", messages=HELLO, tools=[TOOL], stream=True  # type: ignore[arg-type, list-item]
+            model="assistant",
+            messages=HELLO,
+            tools=[TOOL],
+            stream=True,  # type: ignore[arg-type, list-item]
         )
         async for chunk in stream:
             for tool in chunk.choices[0].delta.tool_calls or []:
@@ -132,7 +139,9 @@ def test_headers_say_who_answered_and_what_it_cost(house: House) -> None:
     usage = {"prompt_tokens": 1000, "completion_tokens": 10, "total_tokens": 1010,
              "prompt_tokens_details": {"cached_tokens": 400}}  # fmt: skip
     house.first.script(answers.chat("hi", usage=usage))
-    answer = house.gateway.chat(headers={"x-entrepot-tags": "batch, night", "x-entrepot-session": "s1"})
+    answer = house.gateway.chat(
+        headers={"x-entrepot-tags": "batch, night", "x-entrepot-session": "s1"}
+    )
     assert answer.headers["x-entrepot-route"] == "one/m"
     assert answer.headers["x-entrepot-operator"] == "FR"
     assert answer.headers["x-entrepot-lane"] == "relay"
@@ -173,19 +182,18 @@ def test_a_client_that_leaves_closes_the_host_at_once(house: House, when: str) -
         gate.step(2)
     else:
         house.first.script(answers.stall())
-    with httpx.Client(trust_env=False) as client:
-        gone = threading.Event()
+    gone = threading.Event()
 
-        def leave() -> None:
-            house.first.until(lambda: house.first.requests)
-            if when == "in mid-stream":
-                house.gateway.until(lambda: house.first.requests[0].events_sent >= 2)
-            gone.set()
+    def leave() -> None:
+        house.first.until(lambda: house.first.requests)
+        if when == "in mid-stream":
+            house.gateway.until(lambda: house.first.requests[0].events_sent >= 2)
+        gone.set()
 
-        thread = threading.Thread(target=leave)
-        thread.start()
-        asyncio.run(_call_and_leave(house.gateway.url, body, gone))
-        thread.join()
+    thread = threading.Thread(target=leave)
+    thread.start()
+    asyncio.run(_call_and_leave(house.gateway.url, body, gone))
+    thread.join()
     connection = house.first.requests[0].connection
     assert connection.closed.wait(1), "the host still works for nobody"
     (entry,) = house.gateway.entries(1)

@@ -57,7 +57,10 @@ class Connection:
 
 @dataclass(eq=False, slots=True)
 class Request:
-    """One request as it came. Times are of ``time.monotonic``; header names in lower case."""
+    """One request as it came. Times are of ``time.monotonic``; header names in lower case.
+
+    ``answered`` turns True just after the last byte left: wait for it with ``until`` or ``soon``.
+    """
 
     method: str
     target: str
@@ -270,8 +273,14 @@ class Upstream:
             await _write(writer, behaviour.head())
         for piece in behaviour.pieces:
             await _pause(behaviour)
-            await _write_piece(writer, behaviour, piece)
+            # Counted before it leaves, so that a client that holds n events never reads n - 1 here;
+            # taken back where it did not leave.
             request.events_sent += 1
+            try:
+                await _write_piece(writer, behaviour, piece)
+            except (ConnectionError, asyncio.CancelledError):
+                request.events_sent -= 1
+                raise
             self._tell()
         if behaviour.end != "end":
             await _break_off(writer, behaviour)

@@ -1,0 +1,243 @@
+"""The operators' API: what was spent, where data went, who is configured, what the policy does."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, tzinfo
+from typing import Any, cast
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response
+
+from billing.reports import GROUPS, By
+from gateway import auth, call, told
+from gateway.auth import Principal
+from gateway.errors import Refusal
+from gateway.front import ClientGoneError, read_body
+from gateway.house import House
+from gateway.models import house_of
+from gateway.periods import moment
+from gateway.setup import NO_TEAM, Setup
+from routing import plan as plans
+from routing import proof
+from routing.explain import explanation
+from routing.plan import Dropped, Size
+
+LEDGER_MOST, LEDGER_USUAL = 500, 50
+CURSOR_MAX_CHARS = 200
+CLIENT_CLOSED = 499
+HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
+
+router = APIRouter()
+
+
+def house_for_admin(request: Request) -> House:
+    """Return the gateway's parts to whoever may see them. Raises ``Refusal``."""
+    house, headers = house_of(request), dict(request.scope["headers"])
+    if not auth.admin_allowed(headers, house.setup.admin_key):
+        if house.setup.admin_key is None:
+            auth.refuse_foreign_origin(headers)
+        raise Refusal("invalid_key", "this needs the admin key (server.admin_key in the config)")
+    return house
+
+
+def parameters(request: Request, *known: str) -> dict[str, str]:
+    """Return the query's parameters. Raises ``Refusal`` for one that is unknown or there twice."""
+    given: dict[str, str] = {}
+    for name, value in request.query_params.multi_items():
+        if name not in known:
+            words = f"the ones here are {', '.join(known)}" if known else "there is none here"
+            raise _wrong(name[:40], f"is no parameter of this; {words}")
+        if name in given:
+            raise _wrong(name, "is given twice")
+        given[name] = value
+    return given
+
+
+@router.get("/api/spend")
+async def spend(request: Request) -> Response:
+    """Sums in groups: ``?by=provider&since=2026-11-01&until=2026-12-01``, each of them optional."""
+    house = house_for_admin(request)
+    given = parameters(request, "by", "since", "until")
+    by = given.get("by", "provider")
+    if by not in GROUPS:
+        raise _wrong("by", f"must be one of {', '.join(GROUPS)}")
+    since, until = _span(given, house.books.zone)
+    rows, total = await house.books.spend(cast(By, by), since, until)
+    return _json(
+        {
+            "by": by,
+            **_span_told(since, until, house.books.zone),
+            "currency": "USD",
+            "rows": [told.spend_row(row) for row in rows],
+            "total": told.spend_row(total),
+            "waiting": house.books.waiting,
+        }
+    )
+
+
+@router.get("/api/ledger")
+async def ledger(request: Request) -> Response:
+    """The newest entries, ``?limit=`` at most 500; ``?before=`` what ``next`` said goes on."""
+    house = house_for_admin(request)
+    given = parameters(request, "limit", "before")
+    text = given.get("limit", str(LEDGER_USUAL))
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= LEDGER_MOST):
+        raise _wrong("limit", f"must be a whole number from 1 to {LEDGER_MOST}")
+    limit, before = int(text), given.get("before")
+    if before is not None and not 0 < len(before) <= CURSOR_MAX_CHARS:
+        raise _wrong("before", "must be the `next` of an earlier answer")
+    found = await house.books.last(limit + 1, before)
+    shown = found[:limit]
+    return _json(
+        {
+            "entries": [told.entry(entry, house.books.zone) for entry in shown],
+            "next": shown[-1].attempt_id if len(found) > limit else None,
+            "waiting": house.books.waiting,
+        }
+    )
+
+
+@router.get("/api/flows")
+async def flows(request: Request) -> Response:
+    """What label of data went to which operator, country and place: ``?since=&until=``."""
+    house = house_for_admin(request)
+    since, until = _span(parameters(request, "since", "until"), house.books.zone)
+    found = await house.books.flows(since, until)
+    told_span = _span_told(since, until, house.books.zone)
+    return _json({**told_span, "flows": [told.flow(row) for row in found]})
+
+
+@router.get("/api/providers")
+async def providers(request: Request) -> Response:
+    """The configured providers: where they are, if they can be called, what is known of them."""
+    house = house_for_admin(request)
+    parameters(request)
+    found = []
+    for name, owner in house.setup.providers.items():
+        server = house.launched.get(name)
+        state = server.state if server is not None else None
+        running = server is not None and server.state.phase == "ready"
+        address = await server.ready(0) if server is not None and running else ""
+        found.append(told.provider(owner, house.setup, state, address))
+    return _json({"providers": found, "config": house.setup.hash})
+
+
+@router.get("/api/policy/proof")
+async def policy_proof(request: Request) -> Response:
+    """Whether the policy keeps each ``expect``, over every request that could come."""
+    setup = house_for_admin(request).setup
+    parameters(request)
+    return _json(told.proof(await asyncio.to_thread(_prove, setup), setup))
+
+
+@router.post("/api/explain")
+async def explain(request: Request) -> Response:
+    """What would become of a chat request: every route with its reason. Nothing is called or held.
+
+    A client's key gets its own view; the admin key the view of a caller without a key.
+    """
+    house, headers = house_of(request), dict(request.scope["headers"])
+    parameters(request)
+    principal = _asker(request, house.setup, headers)
+    declared = headers.get(b"content-length")
+    try:
+        raw = await read_body(request.receive, house.setup.body_max_bytes, declared)
+    except ClientGoneError:
+        return Response(status_code=CLIENT_CLOSED)
+    return _json(_explained(house.setup, principal, headers, raw))
+
+
+def _explained(
+    setup: Setup, principal: Principal, headers: Mapping[bytes, bytes], raw: bytes
+) -> dict[str, Any]:
+    body, peek = call.read(raw)
+    request, asked = call.request_facts(setup, principal, headers, peek.model)
+    candidates = setup.candidates(peek.model)
+    if candidates is None:
+        call.where(setup, request, peek, asked.prefer)  # says that there is no such model, and why
+        raise Refusal("unknown_model", "there is no such model here", param="model")
+    output = peek.max_output * peek.n if peek.max_output is not None else None
+    planned = plans.plan(
+        candidates.routes,
+        asked.prefer or candidates.prefer,
+        setup.policy,
+        request,
+        datetime.now(UTC),
+        Size(peek.text_bytes, output, peek.n),
+    )
+    reasons = {route.name: why for route, why in zip(planned.routes, planned.reasons, strict=True)}
+    refusal = None
+    try:
+        if not planned.routes:
+            raise call.no_route(planned)
+        planned = call.able(planned, body)
+    except Refusal as fault:
+        refusal = {"status": fault.status, "code": fault.code, "message": fault.message}
+        unable = [Dropped(r, "capability", "", fault.message) for r in planned.routes]
+        planned = replace(planned, routes=(), dropped=(*planned.dropped, *unable))
+    planned = replace(planned, reasons=tuple(reasons[route.name] for route in planned.routes))
+    return {**explanation(planned, request, setup.policy), "refusal": refusal}
+
+
+def _asker(request: Request, setup: Setup, headers: Mapping[bytes, bytes]) -> Principal:
+    """Return for whom to explain. Raises ``Refusal``."""
+    key = auth.presented_key(headers)
+    found = setup.principals.get(auth.key_hash(key)) if key is not None else None
+    if found is not None:
+        return found
+    house_for_admin(request)
+    if key is not None and setup.local is None and setup.admin_key is None:
+        raise Refusal("invalid_key", "this API key is not known here")
+    return setup.local or Principal("local", NO_TEAM, setup.policy.labels[0])
+
+
+def _prove(setup: Setup) -> proof.Proof:
+    """Prove the policy over every name that can be asked for. In a worker thread."""
+    # Apart from the setup in use: its routes lack the prices of those that cannot be called, and
+    # what the policy remembers is for real requests.
+    own = replace(setup, price_all=True, _candidates={}, _routes={})
+    names = dict.fromkeys(own.config.models)
+    for found in [own.candidates(name) for name in own.config.models]:
+        names |= dict.fromkeys(route.name for route in found.routes) if found is not None else {}
+    by_model = {name: found for name in names if (found := own.candidates(name)) is not None}
+    return proof.prove(
+        replace(setup.policy),
+        {name: found.routes for name, found in by_model.items()},
+        [proof.Principal(p.name, p.team, p.label) for p in setup.principals.values()],
+        (),
+        datetime.now(UTC),
+        {name: found.prefer for name, found in by_model.items()},
+    )
+
+
+def _span(given: Mapping[str, str], zone: tzinfo) -> tuple[datetime | None, datetime | None]:
+    found: dict[str, datetime | None] = {"since": None, "until": None}
+    for name in found:
+        if name in given:
+            try:
+                found[name] = moment(given[name], zone)
+            except ValueError as fault:
+                raise _wrong(name, str(fault)) from None
+    since, until = found["since"], found["until"]
+    if since is not None and until is not None and until <= since:
+        raise _wrong("until", "must be later than `since`")
+    return since, until
+
+
+def _span_told(since: datetime | None, until: datetime | None, zone: tzinfo) -> dict[str, Any]:
+    return {
+        "since": since.isoformat() if since is not None else None,
+        "until": until.isoformat() if until is not None else None,
+        "time_zone": str(zone),
+    }
+
+
+def _wrong(name: str, words: str) -> Refusal:
+    return Refusal("invalid_request", f"`{name}` {words}", param=name)
+
+
+def _json(content: dict[str, Any]) -> Response:
+    return JSONResponse(content, headers=HEADERS)

@@ -1,0 +1,115 @@
+"""``entrepot check``: what is wrong, where calls would go, and whether the policy keeps its word.
+
+Nothing is called: it works offline and without keys.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from gateway import told
+from gateway.commands import hosts
+from gateway.commands.reading import ConfigOption, load_config, need_path
+from gateway.commands.screen import NOT_SO, JsonOption, fail, print_json, say, show
+from gateway.config_file import Loaded, read
+from gateway.problems import ConfigError
+from gateway.proving import prove
+from gateway.setup import Setup, compile_setup
+from routing.plan import Route
+from routing.proof import Proof
+
+
+def run(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Say what is wrong in config and policy, and prove every `expect` of the policy."""
+    if as_json:
+        _say_problems_as_json(config)
+    _, loaded = load_config(config)
+    setup = compile_setup(loaded, price_all=True)
+    found = prove(setup)
+    if as_json:
+        print_json(_document(loaded, setup, found))
+    else:
+        _tell(loaded, setup, found)
+    raise typer.Exit(0 if found.holds else NOT_SO)
+
+
+def _say_problems_as_json(config: Path | None) -> None:
+    try:
+        read(need_path(config), dict(os.environ))
+    except ConfigError as fault:
+        print_json({"good": False, "problems": [asdict(problem) for problem in fault.problems]})
+        fail(str(fault))
+
+
+def _document(loaded: Loaded, setup: Setup, found: Proof) -> dict[str, Any]:
+    return {
+        "good": found.holds,
+        "file": loaded.file,
+        "problems": [],
+        "warnings": [asdict(warning) for warning in loaded.warnings],
+        "providers": [
+            {
+                "name": name,
+                "host": owner.host.id,
+                "endpoint": owner.at.id,
+                "address": hosts.address(owner),
+                "key": hosts.key_state(owner),
+                "why_not": hosts.why_not(owner) or None,
+            }
+            for name, owner in setup.providers.items()
+        ],
+        "unpriced": _unpriced(setup),
+        "proof": told.proof(found, setup),
+    }
+
+
+def _tell(loaded: Loaded, setup: Setup, found: Proof) -> None:
+    say(f"{loaded.file} can be used (config {setup.hash}, policy {setup.policy.hash})")
+    _list("warnings", [str(warning) for warning in loaded.warnings])
+    if setup.providers:
+        say("")
+        show(
+            ("provider", "calls go to", "key", "why not"),
+            [
+                (name, hosts.address(owner), hosts.key_state(owner), hosts.why_not(owner))
+                for name, owner in setup.providers.items()
+            ],
+        )
+    _list("models whose price is unknown (their cost is said to be unknown)", _unpriced(setup))
+    _list("routes", list(found.warnings))
+    if not found.findings:
+        say("", "the policy expects nothing: there is nothing to prove")
+        return
+    say("", f"the policy's promises, over {found.cases} kinds of requests:")
+    for finding in found.findings:
+        say(f"  {'holds ' if finding.holds else 'BROKEN'} {finding.expect}")
+        if not finding.holds:
+            say(f"         {finding.counter_example}")
+
+
+def _list(title: str, lines: list[str]) -> None:
+    if lines:
+        say("", f"{title}:", *(f"  {line}" for line in lines))
+
+
+def _unpriced(setup: Setup) -> list[str]:
+    """Return the routes of the config whose tokens have no known price now."""
+    now = datetime.now(UTC)
+    routes = {
+        route.name: route
+        for found in map(setup.candidates, setup.config.models)
+        for route in (found.routes if found is not None else ())
+    }
+    return [name for name, route in routes.items() if not _priced(route, now)]
+
+
+def _priced(route: Route, now: datetime) -> bool:
+    price = route.prices.at(now) if route.prices is not None else None
+    by_token = price is not None and price.input is not None and price.output is not None
+    return by_token or route.usd_per_hour is not None

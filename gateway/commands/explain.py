@@ -1,0 +1,93 @@
+"""``entrepot explain``: who would answer a request, in order, and why the others would not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from gateway import call
+from gateway.auth import Principal
+from gateway.call import Asked
+from gateway.commands.reading import ConfigOption, load_setup
+from gateway.commands.screen import NOT_SO, WRONG_USAGE, JsonOption, fail, print_json, say
+from gateway.errors import Refusal
+from gateway.setup import NO_TEAM, Setup
+from routing.explain import explanation, lines
+from routing.facts import RequestFacts
+from routing.plan import Size, plan
+from routing.policy_form import nearest
+
+# Only a rule on what a request may cost looks at its size.
+PROMPT_TOKENS = 1000
+
+
+def run(
+    model: Annotated[str, typer.Argument(help="As a client asks for it, or provider/model.")],
+    label: Annotated[str | None, typer.Option(help="The label that the client raises to.")] = None,
+    team: Annotated[str | None, typer.Option(help="Instead of the key's team.")] = None,
+    tag: Annotated[list[str] | None, typer.Option(help="A tag; may be given more often.")] = None,
+    key: Annotated[str | None, typer.Option(help="The name of the key that asks.")] = None,
+    prefer: Annotated[
+        str | None, typer.Option(help="listed or cheapest, as a client asks.")
+    ] = None,
+    max_tokens: Annotated[int | None, typer.Option(help="The longest answer.", min=1)] = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show every route for MODEL in order, each with its reason, and what keeps the others out."""
+    setup = load_setup(config)
+    asker = _asker(setup, key)
+    if team is not None:
+        asker = replace(asker, team=team)
+    request, asked = _facts(setup, asker, model, label, tag or [], prefer)
+    candidates = setup.candidates(model)
+    if candidates is None:
+        fail(f"there is no model {model!r}; {nearest(model, setup.config.models)}", NOT_SO)
+    planned = plan(
+        candidates.routes,
+        asked.prefer or candidates.prefer,
+        setup.policy,
+        request,
+        datetime.now(UTC),
+        Size(PROMPT_TOKENS, max_tokens),
+    )
+    found = explanation(planned, request, setup.policy)
+    if as_json:
+        print_json(found)
+    else:
+        say(*lines(found))
+        if setup.policy.counts_money(request):
+            longest = f"{max_tokens} tokens" if max_tokens else "the model's longest"
+            say(f"  (costs: for a prompt of {PROMPT_TOKENS} tokens, an answer of {longest})")
+    raise typer.Exit(0 if planned.routes else NOT_SO)
+
+
+def _asker(setup: Setup, key: str | None) -> Principal:
+    """Return who asks: the key of that name, else this machine, else a key that nobody has."""
+    if key is None:
+        return setup.local or Principal("", NO_TEAM, setup.policy.labels[0])
+    by_name = {found.name: found for found in setup.principals.values()}
+    if key not in by_name:
+        fail(f"there is no key {key!r}; {nearest(key, by_name, 'the config has no such key')}")
+    return by_name[key]
+
+
+def _facts(
+    setup: Setup,
+    asker: Principal,
+    model: str,
+    label: str | None,
+    tags: list[str],
+    prefer: str | None,
+) -> tuple[RequestFacts, Asked]:
+    """Return what the gateway itself would make of such a request's headers."""
+    said = {b"x-entrepot-label": label, b"x-entrepot-prefer": prefer}
+    said[b"x-entrepot-tags"] = ",".join(tags)
+    headers = {name: value.encode("latin-1", "replace") for name, value in said.items() if value}
+    try:
+        return call.request_facts(setup, asker, headers, model)
+    except Refusal as fault:
+        fail(fault.message, NOT_SO if fault.code == "unknown_model" else WRONG_USAGE)

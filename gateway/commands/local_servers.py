@@ -1,0 +1,89 @@
+"""Which model servers run on this machine: their usual ports asked, on 127.0.0.1 only."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import msgspec
+
+from providers.host import Host
+
+HERE = "127.0.0.1"
+WITHIN_S = 0.3
+ANSWER_MAX_BYTES = 1_000_000
+MODELS_MAX = 50
+NAME_MAX_CHARS = 200
+# How a gateway of this kind answers: it is no model server of its own.
+OURSELVES = "entrepot"
+
+
+class _Model(msgspec.Struct):
+    id: str
+    owned_by: str | None = None
+
+
+class _List(msgspec.Struct):
+    data: list[_Model]
+
+
+@dataclass(frozen=True, slots=True)
+class LocalServer:
+    """A server that lists its models in the usual form; ``host`` is guessed by its port."""
+
+    host: Host
+    port: int
+    models: tuple[str, ...]
+    ourselves: bool = False
+
+    @property
+    def base_url(self) -> str:
+        """Its address, as a config has it."""
+        return f"http://{HERE}:{self.port}/v1"
+
+
+def find(hosts: Iterable[Host]) -> list[LocalServer]:
+    """Return the servers that answer within 0.3 s on the usual ports of hosts at home."""
+    return asyncio.run(_find([host for host in hosts if host.kind == "home"]))
+
+
+async def _find(hosts: list[Host]) -> list[LocalServer]:
+    asked = [(host, port) for host in hosts for port in host.usual_ports]
+    answers = await asyncio.gather(*(_ask(host, port) for host, port in asked))
+    return [server for server in answers if server is not None]
+
+
+async def _ask(host: Host, port: int) -> LocalServer | None:
+    try:
+        async with asyncio.timeout(WITHIN_S):
+            body = await _get(port, f"/v1{host.models_path or '/models'}")
+        listed = msgspec.json.decode(body, type=_List).data
+    except (OSError, TimeoutError, ValueError):
+        return None
+    ourselves = any(model.owned_by == OURSELVES for model in listed)
+    names = [model.id for model in listed if _usable(model.id)]
+    return LocalServer(host, port, tuple(names[:MODELS_MAX]), ourselves)
+
+
+async def _get(port: int, path: str) -> bytes:
+    """Return the body of an answer with status 200. Raises ``OSError`` or ``ValueError``."""
+    reader, writer = await asyncio.open_connection(HERE, port)
+    try:
+        # The old protocol: the answer comes whole and ends with the connection. No proxy is asked.
+        writer.write(f"GET {path} HTTP/1.0\r\nHost: {HERE}:{port}\r\n\r\n".encode())
+        parts: list[bytes] = []
+        while sum(map(len, parts)) < ANSWER_MAX_BYTES and (part := await reader.read(65536)):
+            parts.append(part)
+    finally:
+        writer.close()
+    head, _, body = b"".join(parts).partition(b"\r\n\r\n")
+    if b" 200 " not in head.split(b"\r\n")[0] + b" ":
+        raise ValueError("no model server")
+    return body
+
+
+def _usable(name: str) -> bool:
+    """Whether a name that some server states can stand in a config."""
+    plain = name.isprintable() and name == name.strip() and "${" not in name
+    return plain and 0 < len(name) <= NAME_MAX_CHARS

@@ -1,0 +1,190 @@
+"""What in a config must agree with something else: routes with providers, labels with rules."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+
+from gateway import urls
+from gateway.config import Config, ModelForm, ProviderForm, matching
+from gateway.problems import Fault
+from providers.catalog import Catalog, Host
+from routing.policy import Policy
+from routing.policy_form import nearest
+
+
+def faults(config: Config, policy: Policy | None) -> Iterator[Fault]:
+    """Give what is wrong within the config; ``policy`` None is one that could not be read."""
+    yield from _server(config)
+    if config.policy is None:
+        what = "no policy is stated, so every route may answer every request"
+        yield Fault(("policy",), what, "policy: policy.yaml", warning=True)
+    for name, entry in config.models.items():
+        if isinstance(entry, ModelForm):
+            for number, route in enumerate(entry.routes):
+                yield from _route(config, ("models", name), number, route)
+                if route in entry.routes[:number]:
+                    what = f"route {route!r} stands here twice"
+                    yield Fault(("models", name, "routes", number), what, "keep one of them")
+        else:
+            yield from _alias(config, name, entry)
+    yield from _keys(config, policy)
+    yield from _budgets(config)
+
+
+def _alias(config: Config, name: str, said: str) -> Iterator[Fault]:
+    place = ("models", name)
+    found = matching(config.models, said)
+    if found is None:
+        right = nearest(said, [other for other in config.models if other != name] or ["a model"])
+        if said.partition("/")[0] in config.providers:
+            right = f"a route stands in a list: [{said}]"
+        yield Fault(place, f"alias {name!r} leads to no model {said!r}", right)
+        return
+    passed: set[str] = set()
+    while found is not None and found not in passed:
+        passed.add(found)
+        following = config.models[found]
+        found = matching(config.models, following) if isinstance(following, str) else None
+    # An alias that only leads into a circle, or to one that leads nowhere, is told there.
+    if name in passed:
+        right = "let one of the names list its routes"
+        yield Fault(place, f"alias {name!r} leads back to itself", right)
+
+
+def _budgets(config: Config) -> Iterator[Fault]:
+    keys = [key.name for key in config.keys]
+    teams = [key.team for key in config.keys if key.team is not None]
+    names = [budget.name for budget in config.budgets]
+    for number, budget in enumerate(config.budgets):
+        place = ("budgets", number)
+        if budget.name in names[:number]:
+            right = "each budget has a name of its own"
+            yield Fault((*place, "name"), f"a second budget is called {budget.name!r}", right)
+        if budget.key is not None and budget.key not in keys:
+            right = nearest(budget.key, keys) if keys else "add it under keys"
+            yield Fault((*place, "key"), f"there is no key {budget.key!r}", right)
+        if budget.team is not None and budget.team not in teams:
+            right = nearest(budget.team, teams) if teams else "give a key that team"
+            yield Fault((*place, "team"), f"no key is of team {budget.team!r}", right)
+
+
+def _server(config: Config) -> Iterator[Fault]:
+    host = config.server.host
+    if urls.is_loopback(host):
+        return
+    if not config.keys:
+        yield Fault(
+            ("server", "host"),
+            f"without keys the gateway serves this machine only, not {host}",
+            "add keys (`entrepot keys create NAME`), or host: 127.0.0.1",
+        )
+    if config.server.admin_key is None:
+        yield Fault(
+            ("server", "host"),
+            f"on {host} the dashboard would be open to everybody",
+            "add server.admin_key: ${ENTREPOT_ADMIN_KEY}",
+        )
+
+
+def _route(config: Config, place: tuple[str, str], number: int, route: str) -> Iterator[Fault]:
+    owner, slash, model = route.partition("/")
+    # In the short form the list stands where the mapping would.
+    here = (*place, "routes", number)
+    if not slash or not model or not owner:
+        yield Fault(here, f"{route!r} is not a route", "provider/model, such as home/smollm2-135m")
+    elif owner not in config.providers:
+        right = nearest(owner, config.providers, f"add {owner!r} under providers")
+        yield Fault(here, f"route {route!r} names no provider of this config", right)
+
+
+def _keys(config: Config, policy: Policy | None) -> Iterator[Fault]:
+    seen: dict[tuple[str, str], int] = {}
+    for number, key in enumerate(config.keys):
+        for field, value in (("name", key.name), ("hash", key.hash)):
+            if (field, value) in seen:
+                shown = f" {value!r}" if field == "name" else ""
+                yield Fault(
+                    ("keys", number, field),
+                    f"a second key has the {field}{shown} of keys[{seen[field, value]}]",
+                    f"each key has a {field} of its own",
+                )
+            seen[field, value] = number
+        if policy is not None and key.label is not None and key.label not in policy.labels:
+            yield Fault(
+                ("keys", number, "label"),
+                f"the policy has no label {key.label!r}",
+                nearest(key.label, policy.labels),
+            )
+        for asked in key.models or ():
+            if "*" not in asked and "/" not in asked and matching(config.models, asked) is None:
+                yield Fault(
+                    ("keys", number, "models"),
+                    f"there is no model {asked!r}",
+                    nearest(asked, config.models),
+                    warning=True,
+                )
+
+
+def catalogue_faults(config: Config, catalog: Catalog, partly: Collection[str]) -> Iterator[Fault]:
+    """Give what does not agree with the catalogue; an unknown model is a warning.
+
+    ``partly`` names the providers of which something could not be read: they may say more.
+    """
+    for name, form in config.providers.items():
+        place = ("providers", name)
+        host = catalog.hosts.get(config.host_of(name))
+        if host is None:
+            right = nearest(config.host_of(name), catalog.hosts, "see `entrepot providers`")
+            where = (*place, "catalog") if form.catalog else place
+            yield Fault(where, f"the catalogue has no host {config.host_of(name)!r}", right)
+            continue
+        if form.endpoint is not None and form.endpoint not in host.endpoints:
+            yield Fault(
+                (*place, "endpoint"),
+                f"{host.id} has no endpoint {form.endpoint!r}",
+                nearest(form.endpoint, host.endpoints),
+            )
+            continue
+        if name not in partly:
+            yield from _address(place, form, host)
+    yield from _models(config, catalog)
+
+
+def _address(place: tuple[str, str], form: ProviderForm, host: Host) -> Iterator[Fault]:
+    at = host.endpoints[form.endpoint or host.default_endpoint]
+    if form.launch is not None and host.launcher is None:
+        right = "start it yourself and give its base_url"
+        yield Fault((*place, "launch"), f"the gateway cannot launch {host.id}", right)
+    if form.launch is None and form.base_url is None and at.base_url is None:
+        port = host.usual_ports[0] if host.usual_ports else 8000
+        right = f"add base_url: http://127.0.0.1:{port}/v1"
+        yield Fault(place, f"{host.id} has no address of its own", right)
+    if host.auth_kind != "none" and form.api_key is None:
+        right = f"add api_key: ${{{host.auth_env or 'ITS_API_KEY'}}}"
+        yield Fault(place, "has no api_key, so it cannot be used", right, warning=True)
+    if form.base_url is None:
+        return
+    where = (*place, "base_url")
+    if urls.clear_text(form.base_url):
+        what = "the address is not encrypted and not in your network"
+        yield Fault(where, what, "an https:// address", warning=True)
+    if host.kind == "home" and not urls.is_private(form.base_url):
+        what = "the address is not on this machine or its network, so nothing is known of its place"
+        yield Fault(where, what, "state what you know under facts", warning=True)
+
+
+def _models(config: Config, catalog: Catalog) -> Iterator[Fault]:
+    for name, entry in config.models.items():
+        if not isinstance(entry, ModelForm):
+            continue
+        for number, route in enumerate(entry.routes):
+            owner, _, model = route.partition("/")
+            host = catalog.hosts.get(config.host_of(owner)) if owner in config.providers else None
+            if host is None or host.kind == "home" or model in host.models:
+                continue
+            yield Fault(
+                ("models", name, "routes", number),
+                f"the catalogue has no {model!r} at {host.id}, so nothing is known of its maker",
+                nearest(model, host.models, "if the name is right, all is well"),
+                warning=True,
+            )

@@ -1,0 +1,118 @@
+"""Numbers as people read them: money with the decimals that matter, bars, shares. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from billing.money import PICO_PER_USD, half_even, usd_text
+from billing.reports import FlowRow, SpendRow
+
+HOME = "home"
+# At least this much of a bar's length is drawn for what is not nothing, in hundredths.
+BAR_LEAST = 2
+# So many bars have room for a label each; of more, every so many-th has one.
+LABELS_MOST = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """An amount as it is shown, and exactly; ``unknown`` counts the costs that are not in it."""
+
+    text: str
+    exact: str
+    unknown: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One day. ``height`` in hundredths; ``label`` "" where there is no room for it."""
+
+    day: str
+    label: str
+    text: str
+    height: int
+    unknown: int
+
+
+def places(amounts: Iterable[int]) -> int:
+    """Return how many decimals a column of amounts (1e-12 dollars) is shown with."""
+    most = max(map(abs, amounts), default=0)
+    if not most or most >= 100 * PICO_PER_USD:
+        return 2
+    return 4 if most >= PICO_PER_USD else 6
+
+
+def usd(pico: int, decimals: int) -> str:
+    """Return 1e-12 dollars as "$1,234.56", rounded; what is not nothing never reads as nothing."""
+    if not pico:
+        return "$0"
+    shown = half_even(abs(pico), 10 ** (12 - decimals))
+    if not shown:
+        return f"< $0.{'1':0>{decimals}}"
+    whole, rest = divmod(shown, 10**decimals)
+    return f"{'−' if pico < 0 else ''}${whole:,}.{rest:0{decimals}d}"
+
+
+def amount(pico: int | None, decimals: int) -> Money:
+    """Return one entry's cost; None is unknown."""
+    if pico is None:
+        return Money("unknown", "", 1)
+    return Money(usd(pico, decimals), f"{usd_text(pico)} USD")
+
+
+def spent(row: SpendRow, decimals: int) -> Money:
+    """Return a group's cost. Where no cost of it is known, that is said, and no number."""
+    if row.unknown and row.unknown == row.attempts:
+        return Money("unknown", "", row.unknown)
+    return Money(usd(row.cost_pico, decimals), f"{usd_text(row.cost_pico)} USD", row.unknown)
+
+
+def percent(part: int, whole: int) -> str:
+    """Return a share; all and nothing are said only of all and nothing. "–" of nothing at all."""
+    if whole <= 0:
+        return "–"
+    if 0 < part < whole:
+        share = half_even(100 * part, whole)
+        return "< 1 %" if share < 1 else "> 99 %" if share > 99 else f"{share} %"
+    return "100 %" if part >= whole else "0 %"
+
+
+def share_at_home(flows: Sequence[FlowRow]) -> str:
+    """Return which share of all tokens was processed at home and nowhere else."""
+    home = sum(row.tokens_in + row.tokens_out for row in flows if row.place == HOME)
+    return percent(home, sum(row.tokens_in + row.tokens_out for row in flows))
+
+
+def lengths(values: Sequence[int]) -> list[int]:
+    """Return values as bars' lengths in hundredths of the longest."""
+    most = max(values, default=0)
+    return [max(BAR_LEAST, 100 * value // most) if value > 0 else 0 for value in values]
+
+
+def bars(
+    rows: Sequence[SpendRow],
+    first: date,
+    last: date,
+    value: Callable[[SpendRow], int],
+    text: Callable[[SpendRow], str],
+) -> list[Bar]:
+    """Return a bar for every day from ``first`` to ``last``, those without an entry included."""
+    found = {row.group: row for row in rows}
+    days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
+    in_order = [found.get(day.isoformat(), SpendRow(day.isoformat())) for day in days]
+    step = -(-len(days) // LABELS_MOST)
+    form = "%a %-d" if step == 1 else "%-d %b"
+    return [
+        Bar(
+            day=f"{day:%a %-d %b}",
+            label=f"{day:{form}}" if (len(days) - 1 - number) % step == 0 else "",
+            text=text(row),
+            height=height,
+            unknown=row.unknown,
+        )
+        for number, (day, row, height) in enumerate(
+            zip(days, in_order, lengths([value(row) for row in in_order]), strict=True)
+        )
+    ]

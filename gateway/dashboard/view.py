@@ -1,0 +1,238 @@
+"""What the page shows, line by line, before it is HTML: books and setup in people's words."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta, tzinfo
+
+from billing.ledger import Entry
+from billing.reports import SpendRow
+from gateway import told
+from gateway.books import Overview
+from gateway.dashboard.figures import (
+    Bar,
+    Money,
+    amount,
+    bars,
+    lengths,
+    places,
+    share_at_home,
+    spent,
+    usd,
+)
+from gateway.house import House
+from gateway.routes import Provider
+
+UNKNOWN = "unknown"
+GONE = "not in the config now"
+CHART_LEAST = timedelta(days=1)  # from the first day to the last
+
+
+@dataclass(frozen=True, slots=True)
+class GroupLine:
+    """One provider's or model's sums; ``bar`` is its share of the most, in hundredths."""
+
+    name: str
+    note: str
+    operator: str
+    place: str
+    row: SpendRow
+    money: Money
+    bar: int
+
+
+@dataclass(frozen=True, slots=True)
+class EntryLine:
+    """One attempt. ``state`` is how its outcome is coloured: good, bad or odd."""
+
+    entry: Entry
+    at: datetime
+    money: Money
+    outcome: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderLine:
+    """One configured provider now. ``state`` is good, bad or odd; ``words`` say how it is."""
+
+    name: str
+    host: str
+    run_by: str
+    operator: str
+    place: str
+    training: str
+    address: str
+    state: str
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Charts:
+    """Spend and tokens by day; ``spend`` is empty where no day cost anything."""
+
+    spend: list[Bar]
+    tokens: list[Bar]
+    most_spent: str
+    most_tokens: str
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """A period's sums and the newest entries, as they are shown. ``charts`` None: too few days."""
+
+    total: SpendRow
+    money: Money
+    at_home: str
+    charts: Charts | None
+    days: list[GroupLine]
+    providers: list[GroupLine]
+    models: list[GroupLine]
+    flows: list[dict[str, object]]
+    entries: list[EntryLine]
+
+
+def figures(seen: Overview, house: House, first: date, last: date, zone: tzinfo) -> Figures:
+    """Return the books of a period whose days are ``first`` to ``last``."""
+    owners = house.setup.providers
+    costs = [entry.cost_pico for entry in seen.entries if entry.cost_pico is not None]
+    decimals = places(costs)
+    return Figures(
+        total=seen.total,
+        money=spent(seen.total, places([seen.total.cost_pico])),
+        at_home=share_at_home(seen.flows),
+        charts=_charts(seen.days, first, last) if last - first >= CHART_LEAST else None,
+        days=_groups(seen.days),
+        providers=_groups(seen.providers, owners),
+        models=_groups(seen.models),
+        flows=[told.flow(row) for row in seen.flows],
+        entries=[_entry(entry, decimals, zone) for entry in seen.entries],
+    )
+
+
+def providers(house: House) -> list[ProviderLine]:
+    """Return every configured provider with how it is at this moment."""
+    return [_provider(owner, house) for owner in house.setup.providers.values()]
+
+
+def alarms(house: House) -> list[tuple[str, list[str]]]:
+    """Return what an operator has to know at once: headings, each with its lines."""
+    found: list[tuple[str, list[str]]] = []
+    if house.reload_problem:
+        lines = house.reload_problem.splitlines()
+        found.append(
+            ("The last edit of the config was refused; the one before it is in force", lines)
+        )
+    if house.unsaved:
+        found.append(
+            ("The journal cannot be written, and no call is let in until it can", [house.trouble])
+        )
+    if house.books.trouble:
+        waiting = f"{house.books.waiting:,} entries wait in the journal, where they are safe"
+        found.append(("The ledger's database takes no entries now", [waiting, house.books.trouble]))
+    return found
+
+
+def first_call(house: House, address: str) -> str:
+    """Return a shell command that makes a first call; "" where no model is configured."""
+    if not house.setup.model_names:
+        return ""
+    messages = [{"role": "user", "content": "Say hello."}]
+    body = {"model": house.setup.model_names[0], "messages": messages, "max_tokens": 32}
+    key = "" if house.setup.local is not None else ' -H "authorization: Bearer $ENTREPOT_KEY"'
+    return (
+        f"curl {address}/v1/chat/completions{key} \\\n  -H 'content-type: application/json' \\\n"
+        f"  -d {shlex.quote(json.dumps(body))}"
+    )
+
+
+def _charts(days: Sequence[SpendRow], first: date, last: date) -> Charts:
+    most = max((row.cost_pico for row in days), default=0)
+    decimals = places([most])
+    spend = bars(
+        days, first, last, lambda row: row.cost_pico, lambda row: usd(row.cost_pico, decimals)
+    )
+    tokens = bars(days, first, last, _tokens, lambda row: f"{_tokens(row):,}")
+    return Charts(
+        spend=spend if most else [],
+        tokens=tokens,
+        most_spent=usd(most, decimals),
+        most_tokens=f"{max(map(_tokens, days), default=0):,}",
+    )
+
+
+def _tokens(row: SpendRow) -> int:
+    return row.tokens_in + row.tokens_out
+
+
+def _groups(
+    rows: Sequence[SpendRow], owners: Mapping[str, Provider] | None = None
+) -> list[GroupLine]:
+    """Return groups with bars by what they cost, or by their tokens where nothing cost anything."""
+    decimals = places(row.cost_pico for row in rows)
+    costs = [row.cost_pico for row in rows]
+    drawn = lengths(costs if any(costs) else [_tokens(row) for row in rows])
+    return [
+        GroupLine(row.group, *_where(row.group, owners), row, spent(row, decimals), bar)
+        for row, bar in zip(rows, drawn, strict=True)
+    ]
+
+
+def _where(name: str, owners: Mapping[str, Provider] | None) -> tuple[str, str, str]:
+    """Return a note, the operator's countries and the place of a provider as it is configured."""
+    if owners is None:
+        return "", "", ""
+    if name not in owners:
+        return GONE, "–", "–"
+    facts = told.place(owners[name])
+    return "", _countries(facts.operator), _countries(facts.processed_in)
+
+
+def _provider(owner: Provider, house: House) -> ProviderLine:
+    facts, host = told.place(owner), owner.host
+    parent = f", part of {host.parent_name}" if host.parent_name else ""
+    state, words = _state(owner, house)
+    training = {"never": "never", "opt_out": "unless opted out", "by_default": "by default"}
+    return ProviderLine(
+        name=owner.name,
+        host=host.name,
+        run_by=f"{host.operator_name}{parent}",
+        operator=_countries(facts.operator),
+        place=_countries(facts.processed_in),
+        training=training.get(facts.trains_on_data or "", UNKNOWN),
+        address=owner.endpoint.base_url,
+        state=state,
+        words=words,
+    )
+
+
+def _state(owner: Provider, house: House) -> tuple[str, str]:
+    if owner.available:
+        return "odd", owner.available
+    server = house.launched.get(owner.name)
+    if server is None:
+        return "good", "available"
+    colours = {"ready": "good", "failed": "bad"}
+    phase, reason = server.state.phase, server.state.reason
+    words = f"{phase}: {reason}" if reason else phase
+    return colours.get(phase, "odd"), "runs here, ready" if phase == "ready" else words
+
+
+def _countries(found: frozenset[str] | None) -> str:
+    return ", ".join(sorted(found)) if found else UNKNOWN
+
+
+def _entry(entry: Entry, decimals: int, zone: tzinfo) -> EntryLine:
+    outcome, state = entry.outcome, "good" if entry.outcome == "completed" else "bad"
+    if entry.outcome == "cancelled":
+        state = "odd"
+    if entry.error:
+        outcome += f": {entry.error}"
+    if entry.status and entry.status >= 400:
+        outcome += f" ({entry.status})"
+    return EntryLine(
+        entry, told.when(entry, zone), amount(entry.cost_pico, decimals), outcome, state
+    )

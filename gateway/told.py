@@ -1,0 +1,137 @@
+"""The books, providers and proofs as plain data for JSON. Money is exact, never a float."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, replace
+from datetime import UTC, datetime, tzinfo
+from typing import Any
+
+import msgspec
+
+from billing.ledger import Entry
+from billing.money import usd_text
+from billing.reports import FlowRow, SpendRow
+from gateway import routes
+from gateway.config import ModelForm
+from gateway.routes import Provider
+from gateway.setup import Setup
+from providers.launch import State
+from routing.facts import RouteFacts
+from routing.proof import Proof
+
+PLACE_FACTS = ("operator", "processed_in", "trains_on_data", "retention_days", "zdr")
+MODEL_FACTS = ("maker", "weights", "licence")
+UNKNOWN = "unknown"
+
+
+def spend_row(row: SpendRow) -> dict[str, Any]:
+    """Return one group's sums; ``cost_usd`` leaves out the costs that nobody knows."""
+    told = asdict(row)
+    return {
+        "group": told.pop("group"),
+        "requests": told.pop("requests"),
+        "attempts": told.pop("attempts"),
+        "tokens_in": told.pop("tokens_in"),
+        "tokens_out": told.pop("tokens_out"),
+        "tokens_cached": told.pop("tokens_cached"),
+        "cost_usd": usd_text(told.pop("cost_pico")),
+        "unknown_cost": told.pop("unknown"),
+        "estimated_usage": told.pop("estimated"),
+        "missing_usage": told.pop("missing"),
+    }
+
+
+def entry(given: Entry, zone: tzinfo) -> dict[str, Any]:
+    """Return one attempt as the ledger has it; ``at`` is ``at_us`` for people, in ``zone``."""
+    told: dict[str, Any] = {"at": when(given, zone).isoformat(), **msgspec.structs.asdict(given)}
+    cost = told.pop("cost_pico")
+    told["cost_usd"] = None if cost is None else usd_text(cost)
+    told["prices"] = json.loads(given.prices) if given.prices else None
+    return told
+
+
+def when(given: Entry, zone: tzinfo) -> datetime:
+    """Return the moment at which an attempt began, in ``zone``."""
+    seconds, micro = divmod(given.at_us, 1_000_000)
+    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=micro).astimezone(zone)
+
+
+def flow(row: FlowRow) -> dict[str, Any]:
+    """Return what data of one label went to one operator and place."""
+    told = asdict(row)
+    return {**told, "operator": row.operator.split(","), "place": row.place.split(",")}
+
+
+def provider(owner: Provider, setup: Setup, state: State | None, base_url: str) -> dict[str, Any]:
+    """Return a configured provider with its facts, each with its evidence; never its key.
+
+    ``state`` and ``base_url`` are those of a server that the gateway runs itself.
+    """
+    host, own = owner.host, _own_facts(owner, "")
+    return {
+        "name": owner.name,
+        "host": host.id,
+        "host_name": host.name,
+        "kind": host.kind,
+        "operator_name": host.operator_name,
+        "parent_name": host.parent_name,
+        "endpoint": owner.at.id,
+        "base_url": owner.endpoint.base_url or base_url or None,
+        "available": not owner.available,
+        "why_not": owner.available or None,
+        "server": None if state is None else {"phase": state.phase, "reason": state.reason},
+        "facts": facts(own, PLACE_FACTS),
+        "models": [
+            {"id": model, "facts": facts(_own_facts(owner, model), (*MODEL_FACTS, *PLACE_FACTS))}
+            for model in configured_models(setup, owner.name)
+        ],
+    }
+
+
+def place(owner: Provider) -> RouteFacts:
+    """Return what holds for every model of a provider that is at home there."""
+    return _own_facts(owner, "")
+
+
+def configured_models(setup: Setup, name: str) -> list[str]:
+    """Return the ids of the models that the config routes to the provider ``name``."""
+    forms = [form for form in setup.config.models.values() if isinstance(form, ModelForm)]
+    parts = [route.partition("/") for form in forms for route in form.routes]
+    return list(dict.fromkeys(model for owner, _, model in parts if owner == name))
+
+
+def facts(found: RouteFacts, names: Iterable[str]) -> dict[str, Any]:
+    """Return facts by name: what is so (or ``unknown``) and how that is known."""
+    return {
+        name: {"is": _plain(getattr(found, name)), "evidence": found.evidence.get(name, "")}
+        for name in names
+    }
+
+
+def proof(found: Proof, setup: Setup) -> dict[str, Any]:
+    """Return what was proven of the policy's expectations."""
+    return {
+        "policy": setup.policy.hash,
+        "config": setup.hash,
+        "holds": found.holds,
+        "cases": found.cases,
+        "expectations": [
+            {**asdict(finding), "counter_example": finding.counter_example or None}
+            for finding in found.findings
+        ],
+        "warnings": list(found.warnings),
+    }
+
+
+def _own_facts(owner: Provider, model: str) -> RouteFacts:
+    # Facts need no prices, and a route that takes no calls has none looked up: that takes time.
+    idle = replace(owner, available=owner.available or "only its facts are asked for")
+    return routes.route(idle, model, price_all=False).facts
+
+
+def _plain(value: frozenset[str] | str | int | None) -> list[str] | str | int:
+    if value is None or value == frozenset():
+        return UNKNOWN
+    return sorted(value) if isinstance(value, frozenset) else value

@@ -1,0 +1,181 @@
+"""A gateway with everything that its pages read: a real config, a real ledger, and no hot path."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+from fastapi import FastAPI
+
+from billing.drain import Drain
+from billing.journal import Journal
+from billing.ledger import Entry
+from billing.migrate import migrate
+from billing.store import Store
+from gateway import admin, models
+from gateway.auth import key_hash
+from gateway.books import Books
+from gateway.config_file import read
+from gateway.dashboard import pages
+from gateway.setup import Setup, compile_setup
+from tests.unit.billing.samples import an_entry
+
+ADMIN_KEY = "admin-canary-key"
+CLIENT_KEY = "client-canary-key"
+HOST_KEY = "sk-host-canary-key"
+HOUR_US = 3600 * 1_000_000
+POLICY = {
+    "labels": ["public", "internal", "personal"],
+    "rules": [
+        {
+            "name": "personal data stays at home",
+            "when": {"label_at_least": "personal"},
+            "require": {"operator": ["home"]},
+        },
+        {"name": "ceiling", "require": {"request_usd": {"at_most": 5}}},
+    ],
+    "expect": [
+        {"given": {"label": "personal"}, "never": {"operator": ["US", "CN"]}},
+        {"given": {"label": "public"}, "first": "desk/small"},
+    ],
+}
+CONFIG: dict[str, Any] = {
+    "policy": POLICY,
+    "providers": {
+        "desk": {"catalog": "ollama", "base_url": "http://127.0.0.1:9", "free": "our own machine"},
+        "mistral": {"endpoint": "eu", "api_key": HOST_KEY, "headers": {"x-extra": HOST_KEY}},
+        "deepseek": {"api_key": "${DEEPSEEK_API_KEY}"},
+    },
+    "models": {
+        "assistant": ["desk/small", "mistral/mistral-small-2603", "deepseek/deepseek-chat"],
+        "far": ["deepseek/deepseek-chat"],
+        "gpt-*": "assistant",
+    },
+}
+
+
+@dataclass
+class FakeHouse:
+    """What the pages and the API look at of ``gateway.house.House``."""
+
+    setup: Setup
+    books: Books
+    journal: Journal
+    drain: Drain
+    store: Store
+    launched: dict[str, Any] = field(default_factory=dict)
+    unsaved: deque[Entry] = field(default_factory=deque)
+    trouble: str = ""
+    reload_problem: str = ""
+
+    def keep(self, *entries: Entry) -> None:
+        """Write entries where the gateway writes them: to the journal."""
+        for entry in entries:
+            self.journal.append(entry)
+
+    def app(self) -> FastAPI:
+        """Return an application with the pages and the API of this house."""
+        app = FastAPI(docs_url=None, redoc_url=None)
+        for router in (models.router, admin.router, pages.router):
+            app.include_router(router)
+        models.say_errors_in_the_askers_wire(app)
+        app.state.house = self
+        return app
+
+
+def a_key(name: str = "ci", **more: Any) -> dict[str, Any]:
+    """Return a configured client key, whose secret is ``CLIENT_KEY``."""
+    return {"name": name, "hash": key_hash(CLIENT_KEY), **more}
+
+
+@contextmanager
+def house(folder: Path, config: Mapping[str, Any] = CONFIG, **parts: Any) -> Iterator[FakeHouse]:
+    """Give a house whose config has ``parts`` beside the usual ones, and an empty ledger."""
+    path = folder / "config.yaml"
+    path.write_text(yaml.safe_dump({**config, **parts}, sort_keys=False), encoding="utf-8")
+    loaded = read(path, {})
+    url = f"sqlite:///{folder}/ledger.db"
+    migrate(url)
+    store, journal = Store.open(url), Journal(folder / "journal")
+    drain = Drain(journal, store)
+    books = Books(store, drain, loaded.config.server.zone)
+    try:
+        yield FakeHouse(compile_setup(loaded), books, journal, drain, store)
+    finally:
+        journal.close()
+        store.close()
+
+
+def ago_us(hours: float) -> int:
+    """Return the microseconds since 1970 of so many hours ago."""
+    return time.time_ns() // 1000 - int(hours * HOUR_US)
+
+
+def some_entries() -> list[Entry]:
+    """Return a lively fortnight: several hosts, a fallback, unknown and estimated costs."""
+    found = []
+    for number in range(60):
+        far = number % 3
+        found.append(
+            an_entry(
+                number,
+                at_us=ago_us(0.2 + number * 5.3),
+                key=("ci", "alice", "batch")[number % 3],
+                label=("public", "internal", "personal")[number % 3],
+                model_asked=("assistant", "gpt-4.1", "far")[number % 3],
+                provider=("desk", "mistral", "deepseek")[far],
+                model=("smollm2-135m", "mistral-small-2603", "deepseek-chat")[far],
+                operator=("home", "FR", "CN")[far],
+                place=("home", "EEA", "CN")[far],
+                input=900 + 137 * number % 2100,
+                output=80 + 91 * number % 700,
+                cache_read=400 if far else 0,
+                cost_pico=(0, 214_300_000 + number * 7_654_321, 96_120_000)[far],
+                usage_state="estimated" if number == 7 else "reported",
+            )
+        )
+    found.append(
+        an_entry(
+            100,
+            at_us=ago_us(0.1),
+            key="alice",
+            model_asked="assistant",
+            provider="mistral",
+            model="mistral-small-2603",
+            operator="FR",
+            place="EEA",
+            outcome="failed",
+            error="overloaded",
+            status=503,
+            usage_state="none",
+            input=0,
+            cache_read=0,
+            output=0,
+            cost_pico=0,
+            cost_state="nothing",
+        )
+    )
+    found.append(
+        an_entry(
+            101,
+            attempt_id="req_100.2",
+            request_id="req_100",
+            attempt=2,
+            at_us=ago_us(0.09),
+            key="alice",
+            model_asked="assistant",
+            provider="router",
+            model="some-lab/a-model-with-a-rather-long-name:free",
+            operator="unknown",
+            place="unknown",
+            cost_pico=None,
+            cost_state="unknown",
+        )
+    )
+    return found
