@@ -19,9 +19,9 @@ from gateway.front import ClientGoneError, read_body
 from gateway.house import House
 from gateway.models import house_of
 from gateway.periods import moment
+from gateway.proving import prove
 from gateway.setup import NO_TEAM, Setup
 from routing import plan as plans
-from routing import proof
 from routing.explain import explanation
 from routing.plan import Dropped, Size
 
@@ -130,7 +130,7 @@ async def policy_proof(request: Request) -> Response:
     """Whether the policy keeps each ``expect``, over every request that could come."""
     setup = house_for_admin(request).setup
     parameters(request)
-    return _json(told.proof(await asyncio.to_thread(_prove, setup), setup))
+    return _json(told.proof(await asyncio.to_thread(prove, setup), setup))
 
 
 @router.post("/api/explain")
@@ -192,25 +192,6 @@ def _asker(request: Request, setup: Setup, headers: Mapping[bytes, bytes]) -> Pr
     if key is not None and setup.local is None and setup.admin_key is None:
         raise Refusal("invalid_key", "this API key is not known here")
     return setup.local or Principal("local", NO_TEAM, setup.policy.labels[0])
-
-
-def _prove(setup: Setup) -> proof.Proof:
-    """Prove the policy over every name that can be asked for. In a worker thread."""
-    # Apart from the setup in use: its routes lack the prices of those that cannot be called, and
-    # what the policy remembers is for real requests.
-    own = replace(setup, price_all=True, _candidates={}, _routes={})
-    names = dict.fromkeys(own.config.models)
-    for found in [own.candidates(name) for name in own.config.models]:
-        names |= dict.fromkeys(route.name for route in found.routes) if found is not None else {}
-    by_model = {name: found for name in names if (found := own.candidates(name)) is not None}
-    return proof.prove(
-        replace(setup.policy),
-        {name: found.routes for name, found in by_model.items()},
-        [proof.Principal(p.name, p.team, p.label) for p in setup.principals.values()],
-        (),
-        datetime.now(UTC),
-        {name: found.prefer for name, found in by_model.items()},
-    )
 
 
 def _span(given: Mapping[str, str], zone: tzinfo) -> tuple[datetime | None, datetime | None]:

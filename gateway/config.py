@@ -57,10 +57,15 @@ class Form(BaseModel):
 
 
 class TimeoutsForm(Form):
-    """The time limit of each phase of a call, in seconds; ``total_s`` bounds all attempts."""
+    """The time limit of each phase of a call, in seconds; ``total_s`` bounds all attempts.
+
+    ``first_byte_s`` is until a stream's first content. An answer that is not streamed begins only
+    when it is whole, and has ``answer_s``.
+    """
 
     connect_s: Seconds = 5
     first_byte_s: Seconds = 120
+    answer_s: Seconds = 600
     between_s: Seconds = 120
     total_s: Seconds = 900
 
@@ -69,6 +74,7 @@ class OwnTimeoutsForm(Form):
     """What a provider sets otherwise than the server; None is the server's own, in seconds."""
 
     first_byte_s: Seconds | None = None
+    answer_s: Seconds | None = None
     between_s: Seconds | None = None
     total_s: Seconds | None = None
 

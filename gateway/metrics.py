@@ -18,7 +18,7 @@ from gateway.record import Record
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
-# Model names come from clients: past this many label sets the rest is counted under "other".
+# Clients may name models: past this many routes the rest is counted under "other".
 SERIES_MAX = 2000
 
 
@@ -27,6 +27,7 @@ class Metrics(Collector):
 
     def __init__(self, gauges: dict[str, tuple[str, Callable[[], float]]]) -> None:
         self._gauges = gauges
+        self._names: set[str] = set()
         self._requests: dict[tuple[str, str], int] = {}
         self._attempts: dict[tuple[str, str, str], int] = {}
         self._tokens: dict[tuple[str, str], int] = {}
@@ -39,9 +40,7 @@ class Metrics(Collector):
 
     def observe(self, record: Record, seconds: float) -> None:
         """Count one finished exchange."""
-        route = record.route
-        if route not in self._sums and len(self._sums) >= SERIES_MAX:
-            route = "other"
+        route = self._name(record.route)
         asked = (str(record.status), record.code)
         self._requests[asked] = self._requests.get(asked, 0) + 1
         buckets = self._buckets.get(route)
@@ -50,7 +49,7 @@ class Metrics(Collector):
         buckets[bisect_left(SECONDS, seconds)] += 1
         self._sums[route] = self._sums.get(route, 0.0) + seconds
         for entry in record.attempts:
-            name = f"{entry.provider}/{entry.model}"
+            name = self._name(f"{entry.provider}/{entry.model}")
             tried = (name, entry.outcome, entry.error)
             self._attempts[tried] = self._attempts.get(tried, 0) + 1
             for way, count in (("in", entry.prompt_tokens), ("out", entry.completion_tokens)):
@@ -59,6 +58,14 @@ class Metrics(Collector):
                 self._unpriced[name] = self._unpriced.get(name, 0) + 1
             else:
                 self._cost[name] = self._cost.get(name, 0) + entry.cost_pico
+
+    def _name(self, route: str) -> str:
+        if route in self._names:
+            return route
+        if len(self._names) >= SERIES_MAX:
+            return "other"
+        self._names.add(route)
+        return route
 
     def collect(self) -> Iterator[CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily]:
         """Give the metric families; called by a scrape."""

@@ -22,20 +22,17 @@ def prove(setup: Setup) -> Proof:
     # Apart from a setup in use: its routes may lack the prices of those that cannot be called, and
     # what the policy remembers is for real requests.
     own = replace(setup, price_all=True, _candidates={}, _routes={})
-    written = [
-        *own.config.models,
-        *sorted({route.name for found in map(own.candidates, own.config.models) if found
-                 for route in found.routes}),
-    ]  # fmt: skip
-    direct = [
+    asked = [found for name in own.config.models if (found := own.candidates(name)) is not None]
+    routes = {route.name for found in asked for route in found.routes}
+    known = {
         f"{name}/{model}"
         for name, owner in own.providers.items()
         for model in (*owner.host.models, ANY_MODEL)
-    ]
-    narrow = _prove(own, dict.fromkeys(written))
-    wide = _prove(own, dict.fromkeys([*written, *direct]))
+    }
+    narrow = _prove(own, own.config.models)
+    wide = _prove(own, [*own.config.models, *sorted(routes | known)])
     findings = tuple(
-        near if expect.first else far
+        near if expect.first and near.cases else far
         for expect, near, far in zip(
             own.policy.expects, narrow.findings, wide.findings, strict=True
         )

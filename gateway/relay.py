@@ -65,15 +65,14 @@ async def relay(house: House, attempt: Attempt, send: Send, total_at: float) -> 
     """
     call, limits = attempt.call, attempt.route.endpoint.timeouts
     loop = asyncio.get_running_loop()
-    first_at = min(loop.time() + limits.first_byte_s, total_at)
+    first_s = limits.first_byte_s if call.peek.stream else limits.answer_s
+    first_at = min(loop.time() + first_s, total_at)
     clock = None
     try:
         async with asyncio.timeout_at(first_at) as limit:
-            phase = (
-                f"no answer within {limits.first_byte_s:g} s" if first_at < total_at else "total"
-            )
+            phase = f"no answer within {first_s:g} s" if first_at < total_at else "total"
             clock = _Clock(limit, loop, limits.between_s, total_at, phase)
-            answer = await _open(house, attempt, limits.first_byte_s)
+            answer = await _open(house, attempt, first_s)
             try:
                 if call.peek.stream:
                     await _stream(house, attempt, answer, send, clock)

@@ -80,6 +80,7 @@ def provider(
         forward=frozenset(header.encode() for header in form.forward),
         timeouts=Timeouts(
             first_byte_s=own.first_byte_s or timeouts.first_byte_s,
+            answer_s=own.answer_s or timeouts.answer_s,
             between_s=own.between_s or timeouts.between_s,
             total_s=own.total_s or timeouts.total_s,
         ),

@@ -123,6 +123,7 @@ def compile_setup(loaded: Loaded, *, price_all: bool = False) -> Setup:
         warnings=loaded.warnings,
         timeouts=Timeouts(
             first_byte_s=server.timeouts.first_byte_s,
+            answer_s=server.timeouts.answer_s,
             between_s=server.timeouts.between_s,
             total_s=server.timeouts.total_s,
         ),

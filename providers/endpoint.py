@@ -10,9 +10,14 @@ from providers.client import Target, target
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """The time limit of each phase of one call, in seconds; ``total_s`` bounds all attempts."""
+    """The time limit of each phase of one call, in seconds; ``total_s`` bounds all attempts.
+
+    ``first_byte_s`` is until a stream's first content, ``answer_s`` until an answer that is not
+    streamed begins to come.
+    """
 
     first_byte_s: float
+    answer_s: float
     between_s: float
     total_s: float
 

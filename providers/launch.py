@@ -1,8 +1,9 @@
 """A local model server that the gateway starts itself, watches, and takes down with it.
 
-The server is one child process. It prints ``{"port": N}`` as its first line on stdout when it
-listens on 127.0.0.1, answers ``/health`` with 200 when it is ready (503 while it loads), ends when
-its stdin ends, and exits with 3 when something is not installed; what else it says goes to the log.
+The server is one child process. Its one line on stdout is ``{"port": N}`` when it listens on
+127.0.0.1, or ``{"error": TEXT}``; it answers ``/health`` with 200 when it is ready (503 while it
+loads), ends when its stdin ends, and exits with 3 when something is not installed. What it says on
+stderr goes to the log.
 """
 
 from __future__ import annotations
@@ -59,6 +60,13 @@ class State:
 
     phase: Phase
     reason: str = ""
+
+
+class FirstLine(msgspec.Struct):
+    """What a server says on stdout."""
+
+    port: int = 0
+    error: str = ""
 
 
 def command(script: str, *, model: str, context: int, slots: int, threads: int) -> tuple[str, ...]:
@@ -200,11 +208,11 @@ class Launched:
         """Bring the server to readiness and watch it; returns "" when it ended by itself."""
         try:
             async with asyncio.timeout(START_WITHIN_S):
-                port = await first_port(process)
-                if port is None:
-                    ended_itself = await ended_within(process, STOP_WITHIN_S)
-                    return "" if ended_itself else "it did not say its port"
-                root = f"http://127.0.0.1:{port}"
+                said = await first_line(process)
+                if isinstance(said, str):
+                    alive = not await ended_within(process, STOP_WITHIN_S)
+                    return said or ("it did not say its port" if alive else "")
+                root = f"http://127.0.0.1:{said}"
                 while await self._ill(root):
                     if await ended_within(process, POLL_EVERY_S):
                         return ""
@@ -221,9 +229,9 @@ class Launched:
             if refused >= REFUSED_MOST:
                 return "it takes no connections any more"
             loading = fault is not None and fault.kind is ErrorKind.OVERLOADED
-            said = State("starting" if loading else "ready", fault.message if fault else "")
-            if said != self._state:
-                self._enter(said.phase, said.reason)
+            now = State("starting" if loading else "ready", fault.message if fault else "")
+            if now != self._state:
+                self._enter(now.phase, now.reason)
         return ""
 
     async def _ill(self, root: str) -> UpstreamError | None:
@@ -284,17 +292,15 @@ def ended(code: int, words: str) -> str:
     return f"it ended with code {code}: {words}" if words else f"it ended with code {code}"
 
 
-async def first_port(process: Process) -> int | None:
-    """Return the port that the server's first line names; None when it ends or says otherwise."""
+async def first_line(process: Process) -> int | str:
+    """Return the port that the server names in its first line, or its error; "" without either."""
     if process.stdout is None:
-        return None
+        return ""
     try:
-        line = await process.stdout.readline()
-        said = msgspec.json.decode(line) if line else None
+        line = msgspec.json.decode(await process.stdout.readline(), type=FirstLine)
     except ValueError:
-        said = None
-    port = said.get("port") if isinstance(said, dict) else None
-    return port if isinstance(port, int) else None
+        return ""
+    return line.port or line.error[:REASON_MAX_CHARS]
 
 
 async def ended_within(process: Process, seconds: float) -> bool:

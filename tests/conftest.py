@@ -14,6 +14,15 @@ import pytest
 import pytest_asyncio
 import yaml
 
+from tests.databases import (  # noqa: F401 - fixtures that tests in several folders use
+    _numbers,
+    empty_url,
+    ledger_url,
+    own_postgres,
+    postgres,
+    sqlite_store,
+    store,
+)
 from tests.fakes.upstream import Upstream
 
 # What a developer's machine may have set and a test must not see.

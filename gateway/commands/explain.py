@@ -25,7 +25,9 @@ PROMPT_TOKENS = 1000
 
 
 def run(
-    model: Annotated[str, typer.Argument(help="As a client asks for it, or provider/model.")],
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="A name that clients ask for, or provider/model.")
+    ],
     label: Annotated[str | None, typer.Option(help="The label that the client raises to.")] = None,
     team: Annotated[str | None, typer.Option(help="Instead of the key's team.")] = None,
     tag: Annotated[list[str] | None, typer.Option(help="A tag; may be given more often.")] = None,

@@ -27,7 +27,9 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 @app.command()
 def create(
-    name: Annotated[str, typer.Argument(help="Whose key it is; shown in ledger and dashboard.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="Whose key it is; shown in ledger and dashboard.")
+    ],
     team: Annotated[str | None, typer.Option(help="The team that its calls count for.")] = None,
     label: Annotated[str | None, typer.Option(help="The least label of its calls.")] = None,
     config: ConfigOption = None,

@@ -46,7 +46,8 @@ def existing(given: str) -> Iterator[Store | None]:
     Raises ``StoreError``, also where another version has written it.
     """
     url = url_of(given)
-    if url.drivername == "sqlite" and not Path(str(url.database)).is_file():
+    path = Path(str(url.database))
+    if url.drivername == "sqlite" and not (path.is_file() and path.stat().st_size):
         yield None
         return
     store = Store.open(given)

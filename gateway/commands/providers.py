@@ -26,7 +26,8 @@ STATED = "stated in the config"
 
 def run(
     name: Annotated[
-        str | None, typer.Argument(help="A provider of the config, or a host of the catalogue.")
+        str | None,
+        typer.Argument(metavar="NAME", help="A provider of the config, or a catalogue's host."),
     ] = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,

@@ -12,8 +12,8 @@ from billing.reports import FlowRow, SpendRow
 HOME = "home"
 # At least this much of a bar's length is drawn for what is not nothing, in hundredths.
 BAR_LEAST = 2
-# So many bars have room for a label each; of more, every so many-th has one.
-LABELS_MOST = 7
+# So many bars have room for a label each; of more, so many have one, which is longer.
+LABELS_ALL, LABELS_SOME = 7, 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ def bars(
     found = {row.group: row for row in rows}
     days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
     in_order = [found.get(day.isoformat(), SpendRow(day.isoformat())) for day in days]
-    step = -(-len(days) // LABELS_MOST)
+    step = 1 if len(days) <= LABELS_ALL else -(-len(days) // LABELS_SOME)
     form = "%a %-d" if step == 1 else "%-d %b"
     return [
         Bar(

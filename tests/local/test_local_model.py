@@ -69,12 +69,17 @@ def server() -> Iterator[str]:
 
 
 @pytest.fixture
-async def home(tmp_path: Path) -> AsyncIterator[Launched]:
+async def client() -> AsyncIterator[Client]:
     client = Client(connect_s=5, connections_per_host=10)
+    yield client
+    await client.close()
+
+
+@pytest.fixture
+async def home(tmp_path: Path, client: Client) -> AsyncIterator[Launched]:
     launched = Launched("home", Launch(words(), tmp_path / "home.log"), client)
     yield launched
     await launched.stop()
-    await client.close()
 
 
 async def answer(base_url: str) -> openai.types.chat.ChatCompletion:
@@ -236,26 +241,35 @@ async def refusal(launched: Launched) -> str:
         await launched.ready(LONG_S)
     await launched.stop()
     assert caught.value.kind is ErrorKind.CONNECT
+    assert str(launched.launch.log) in caught.value.message
     return caught.value.message
 
 
-async def test_a_model_that_is_not_there_is_a_clear_error(tmp_path: Path) -> None:
-    client = Client(connect_s=5, connections_per_host=10)
-    log = tmp_path / "home.log"
-    absent = Launched("home", Launch(words("absent.gguf"), log), client)
+async def test_a_model_that_is_not_there_is_a_clear_error(tmp_path: Path, client: Client) -> None:
+    absent = Launched("home", Launch(words("absent.gguf"), tmp_path / "log"), client)
     said = await refusal(absent)
     assert "no file absent.gguf" in said
     assert MODEL in said
-    assert str(log) in said
-    await client.close()
 
 
 async def test_a_model_that_is_not_one_is_a_clear_error(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(launch, "FIRST_PAUSE_S", 1000.0)
-    client = Client(connect_s=5, connections_per_host=10)
-    (tmp_path / "bad.gguf").write_bytes(b"not weights")
-    bad = Launched("home", Launch(words(str(tmp_path / "bad.gguf")), tmp_path / "log"), client)
-    assert "cannot serve" in await refusal(bad)
-    await client.close()
+    path = tmp_path / "bad.gguf"
+    path.write_bytes(b"not weights")
+    bad = Launched("home", Launch(words(str(path)), tmp_path / "log"), client)
+    assert f"{path} cannot be served" in await refusal(bad)
+    assert "failed to load model" in bad.launch.log.read_text()
+
+
+async def test_a_port_that_is_taken_is_a_clear_error(server: str) -> None:
+    port = server.rpartition(":")[2]
+    run = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", SCRIPT, "--model", MODEL, "--port", port),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    said, _ = await run.communicate()
+    assert run.returncode == 1
+    assert "cannot be served" in json.loads(said)["error"]

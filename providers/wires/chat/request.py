@@ -42,6 +42,7 @@ TYPES: Mapping[str, tuple[tuple[type, ...], str]] = {
     "metadata": ((dict,), "an object"),
     "user": ((str,), "a string"),
 }
+MODEL_MAX_CHARS = 256
 AT_LEAST_ONE = ("n", "max_tokens", "max_completion_tokens")
 
 _decode = msgspec.json.Decoder().decode
@@ -97,6 +98,10 @@ def peek(body: Json, text_bytes: int) -> Peek:
     model = body.get("model")
     if not model:
         raise BadRequestError("`model` is missing: name one of GET /v1/models", "model")
+    if len(model) > MODEL_MAX_CHARS or not model.isprintable():
+        raise BadRequestError(
+            f"`model` must be at most {MODEL_MAX_CHARS} printable characters", "model"
+        )
     _check_messages(body.get("messages"))
     options = body.get("stream_options") or {}
     return Peek(

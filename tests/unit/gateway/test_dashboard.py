@@ -363,4 +363,4 @@ def test_bars_cover_every_day_and_show_what_is_small() -> None:
     assert [bar.label for bar in drawn] == ["Sun 23", "Mon 24", "Tue 25", "Wed 26"]
     assert drawn[-1].unknown == 2
     month = figures.bars(rows, date(2025, 11, 1), date(2025, 11, 30), lambda _: 0, lambda _: "")
-    assert 0 < len([bar for bar in month if bar.label]) <= figures.LABELS_MOST
+    assert 0 < len([bar for bar in month if bar.label]) <= figures.LABELS_SOME

@@ -40,6 +40,8 @@ def test_what_is_no_json_object_is_said(raw: bytes, says: str) -> None:
         ({"model": None}, "model"),
         ({"model": ""}, "model"),
         ({"model": 3}, "model"),
+        ({"model": "m" * 257}, "model"),
+        ({"model": "m\r\nset-cookie: x"}, "model"),
         ({"messages": []}, "messages"),
         ({"messages": None}, "messages"),
         ({"messages": "Hello"}, "messages"),

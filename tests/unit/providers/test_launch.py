@@ -50,6 +50,9 @@ if how == "crash" or how == "crash-twice" and count < 3:
 if how == "mumble":
     print("hello", flush=True)
     time.sleep(60)
+if how == "error":
+    print(json.dumps({"error": "the port is taken"}), flush=True)
+    sys.exit(1)
 if how == "mute":
     time.sleep(60)
 if how == "stubborn":
@@ -212,6 +215,13 @@ async def test_the_pause_doubles_up_to_its_limit(
         while len(pauses) < 4:
             await sleep(0.005)
     assert pauses == [1.5, 3.0, 5.0, 5.0]
+
+
+async def test_the_servers_own_words_come_first(
+    fake: Fake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(launch, "FIRST_PAUSE_S", 1000.0)
+    assert "(the port is taken; it is started again 1000 s later)" in await refusal(fake("error"))
 
 
 async def test_what_is_not_installed_is_said_and_not_tried_again(fake: Fake) -> None:

@@ -1,0 +1,171 @@
+"""`entrepot spend`: exact sums, read beside a gateway that runs and before it ever ran."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from billing.journal import Journal
+from billing.migrate import migrate
+from billing.store import Store
+from tests.fakes.upstream import Upstream
+from tests.running import config, running
+from tests.unit.billing.samples import NOON_US, an_entry
+from tests.unit.gateway.commands import entrepot, told
+
+Config = Callable[..., Path]
+
+
+@pytest.fixture
+def path(tmp_config: Config, tmp_path: Path) -> Path:
+    """A config whose ledger has two requests, one of them with an unknown cost."""
+    path = tmp_config({"ledger": "sqlite:///ledger.db", "journal": "journal"})
+    url = f"sqlite:///{tmp_path}/ledger.db"
+    migrate(url)
+    store = Store.open(url)
+    store.insert(
+        [
+            an_entry(1, cost_pico=123_456_789),
+            an_entry(2, provider="there", cost_pico=None, cost_state="unknown", team=""),
+        ]
+    )
+    store.close()
+    return path
+
+
+def test_before_the_first_call_nothing_is_made(tmp_config: Config, tmp_path: Path) -> None:
+    path = tmp_config({"ledger": "sqlite:///var/l.db"})
+    shown = entrepot("spend", "--config", path)
+    assert shown.exit_code == 0
+    assert "no calls" in shown.stdout
+    assert list(tmp_path.iterdir()) == [path]
+    assert told("spend", "--config", path)["total"]["requests"] == 0
+
+
+def test_sums_are_exact_and_the_unknown_is_counted(path: Path) -> None:
+    found = told("spend", "--config", path)
+    assert [row["group"] for row in found["rows"]] == ["here", "there"]
+    assert found["total"]["cost_usd"] == "0.000123456789"
+    assert found["total"]["unknown_cost"] == 1
+    assert found["waiting"] == 0
+    shown = entrepot("spend", "--config", path).stdout.splitlines()
+    assert shown[1].split() == ["here", "1", "1", "15", "5", "7", "0.000123456789", "0", "0", "0"]
+    assert shown[3].split()[0] == "total"
+    assert any("cost of 1 attempts is unknown" in line for line in shown)
+
+
+@pytest.mark.parametrize(
+    ("by", "groups"),
+    [
+        ("model", ["small"]),
+        ("day", ["2025-11-25"]),
+        ("key", ["ci"]),
+        ("team", ["platform", ""]),
+        ("label", ["internal"]),
+        ("operator", ["US"]),
+    ],
+)
+def test_rows_are_what_is_asked_for(by: str, groups: list[str], path: Path) -> None:
+    assert [row["group"] for row in told("spend", "--by", by, "-c", path)["rows"]] == groups
+    assert entrepot("spend", "--by", by, "-c", path).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("span", "requests"),
+    [
+        (("--since", "2025-11-25"), 2),
+        (("--since", "2025-11-26"), 0),
+        (("--until", "2025-11-25"), 0),
+        (("--until", "2025-11-26"), 2),
+        (("--since", "2025-11-25T12:00Z"), 2),
+        (("--since", "2025-11-25T12:00:00.000001Z"), 0),
+        (("--since", "30d"), 0),
+        (("--since", "12h"), 0),
+        (("--since", "9999d"), 2),
+    ],
+)
+def test_spans_bound_what_is_summed(span: tuple[str, ...], requests: int, path: Path) -> None:
+    assert told("spend", *span, "-c", path)["total"]["requests"] == requests
+
+
+def test_days_are_whole_and_today_is_one(path: Path, tmp_path: Path) -> None:
+    found = told("spend", "--since", "2d", "-c", path)
+    since = datetime.fromisoformat(found["since"])
+    now = datetime.now(UTC)
+    assert since.time() == datetime.min.time()
+    assert timedelta(days=1) <= now - since < timedelta(days=2, seconds=60)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("--by", "planet"), "planet"),
+        (("--since", "yesterday"), "30d"),
+        (("--since", "0d"), "30d"),
+        (("--since", "2026-01-02", "--until", "2026-01-01"), "later"),
+    ],
+)
+def test_wrong_words_are_answered_with_right_ones(
+    words: tuple[str, ...], says: str, path: Path
+) -> None:
+    shown = entrepot("spend", *words, "--config", path)
+    assert (shown.exit_code, shown.stdout) == (2, "")
+    assert says in shown.stderr
+
+
+def test_what_waits_in_the_journal_is_said(path: Path, tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "journal")
+    journal.append(an_entry(3))
+    journal.append(an_entry(4))
+    journal.seal()
+    assert told("spend", "--config", path)["waiting"] == 2
+    assert "2 entries wait in the journal" in entrepot("spend", "--config", path).stdout
+    journal.close()
+
+
+@pytest.mark.parametrize("text", ["no database at all, but forty signs of text", ""])
+def test_a_file_that_is_no_ledger_is_said(text: str, tmp_config: Config, tmp_path: Path) -> None:
+    path = tmp_config({"ledger": "sqlite:///l.db"})
+    (tmp_path / "l.db").write_text(text)
+    shown = entrepot("spend", "--config", path)
+    assert shown.exit_code == (1 if text else 0)
+    assert (tmp_path / "l.db").read_text() == text
+
+
+def test_a_ledger_of_another_version_is_said(path: Path, tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "ledger.db") as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    connection.close()
+    shown = entrepot("spend", "--config", path)
+    assert shown.exit_code == 1
+    assert "9999" in shown.stderr
+
+
+def test_a_database_server_that_is_away_is_said(tmp_config: Config) -> None:
+    path = tmp_config({"ledger": "postgresql://me:canary@127.0.0.1:1/db?password=canary"})
+    shown = entrepot("spend", "--config", path)
+    assert (shown.exit_code, shown.stdout) == (1, "")
+    assert "127.0.0.1:1" in shown.stderr
+
+
+def test_a_call_just_made_is_in_the_sums_of_a_running_gateway(
+    tmp_path: Path, upstream: Upstream
+) -> None:
+    paid = {"catalog": "openai", "base_url": upstream.base_url, "api_key": "sk-canary"}
+    prices = {"m": {"input": "1", "output": "2"}}
+    whole = {"providers": {"paid": {**paid, "prices": prices}}, "models": {"assistant": ["paid/m"]}}
+    path = config(tmp_path, **whole)
+    with running(path) as gateway:
+        assert gateway.chat().status_code == 200
+        found = told("spend", "--by", "model", "--config", path)
+        assert found["total"]["requests"] == 1
+        assert found["total"]["cost_usd"] != "0"
+        assert found["waiting"] == 0
+
+
+def test_the_sample_is_at_noon() -> None:
+    assert datetime.fromtimestamp(NOON_US / 1e6, UTC).hour == 12
