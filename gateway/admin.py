@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, tzinfo
+from datetime import datetime, tzinfo
 from typing import Any, cast
 
 from fastapi import APIRouter, Request
@@ -21,9 +21,8 @@ from gateway.models import house_of
 from gateway.periods import moment
 from gateway.proving import prove
 from gateway.setup import NO_TEAM, Setup
-from routing import plan as plans
 from routing.explain import explanation
-from routing.plan import Dropped, Size
+from routing.plan import Dropped
 
 LEDGER_MOST, LEDGER_USUAL = 500, 50
 CURSOR_MAX_CHARS = 200
@@ -155,20 +154,7 @@ def _explained(
 ) -> dict[str, Any]:
     body, peek = call.read(raw)
     request, asked = call.request_facts(setup, principal, headers, peek.model)
-    candidates = setup.candidates(peek.model)
-    if candidates is None:
-        call.where(setup, request, peek, asked.prefer)  # says that there is no such model, and why
-        raise Refusal("unknown_model", "there is no such model here", param="model")
-    output = peek.max_output * peek.n if peek.max_output is not None else None
-    planned = plans.plan(
-        candidates.routes,
-        asked.prefer or candidates.prefer,
-        setup.policy,
-        request,
-        datetime.now(UTC),
-        Size(peek.text_bytes, output, peek.n),
-    )
-    reasons = {route.name: why for route, why in zip(planned.routes, planned.reasons, strict=True)}
+    planned = call.consider(setup, request, call.size_of(peek), asked.prefer)
     refusal = None
     try:
         if not planned.routes:
@@ -177,8 +163,7 @@ def _explained(
     except Refusal as fault:
         refusal = {"status": fault.status, "code": fault.code, "message": fault.message}
         unable = [Dropped(r, "capability", "", fault.message) for r in planned.routes]
-        planned = replace(planned, routes=(), dropped=(*planned.dropped, *unable))
-    planned = replace(planned, reasons=tuple(reasons[route.name] for route in planned.routes))
+        planned = replace(planned, routes=(), reasons=(), dropped=(*planned.dropped, *unable))
     return {**explanation(planned, request, setup.policy), "refusal": refusal}
 
 

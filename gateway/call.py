@@ -83,8 +83,7 @@ async def admit(
     body, peek = read(raw)
     record.model_asked, record.stream = peek.model, peek.stream
     facts, asked = request_facts(setup, principal, headers, peek.model)
-    planned, size = where(setup, facts, peek, asked.prefer)
-    planned = able(planned, body)
+    planned, size = where(setup, facts, peek, body, asked.prefer), size_of(peek)
     if house.unsaved and not house.ledger_works():
         raise Refusal(
             "ledger_unavailable",
@@ -153,39 +152,39 @@ def request_facts(
     return RequestFacts(label, principal.team, principal.name, asked.tags, model), asked
 
 
-def where(setup: Setup, facts: RequestFacts, peek: Peek, prefer: str | None) -> tuple[Plan, Size]:
-    """Plan the routes. Raises ``Refusal`` where there is no such model or no route is left."""
+def consider(setup: Setup, facts: RequestFacts, size: Size, prefer: str | None) -> Plan:
+    """Plan the routes of a request; the plan may be empty. Raises ``Refusal`` for no such model."""
     candidates = setup.candidates(facts.model)
     if candidates is None:
         raise _unknown_model(setup, facts.model)
+    wish = prefer or candidates.prefer
+    return plans.plan(candidates.routes, wish, setup.policy, facts, datetime.now(UTC), size)
+
+
+def size_of(peek: Peek) -> Size:
+    """Return the most tokens that a request can cost."""
     output = peek.max_output * peek.n if peek.max_output is not None else None
-    size = Size(peek.text_bytes, output, peek.n)
-    planned = plans.plan(
-        candidates.routes,
-        prefer or candidates.prefer,
-        setup.policy,
-        facts,
-        datetime.now(UTC),
-        size,
-    )
+    return Size(tokens.at_most(peek.text_bytes), output, peek.n)
+
+
+def where(setup: Setup, facts: RequestFacts, peek: Peek, body: Json, prefer: str | None) -> Plan:
+    """Plan the routes. Raises ``Refusal`` where there is no such model or no route is left."""
+    planned = consider(setup, facts, size_of(peek), prefer)
     if not planned.routes:
         raise no_route(planned)
-    return planned, size
+    return able(planned, body)
 
 
 def able(planned: Plan, body: Json) -> Plan:
     """Leave out the routes whose host refuses a field of ``body``. Raises ``Refusal`` if all do."""
-    kept, dropped = [], []
-    for route in planned.routes:
-        name = chat.refused(body, route.dialect)
-        if name is None:
-            kept.append(route)
-        else:
-            reason = f"its host takes no `{name}`"
-            dropped.append((name, Dropped(route, "capability", "", reason)))
+    dropped = [
+        (name, Dropped(route, "capability", "", f"its host takes no `{name}`"))
+        for route in planned.routes
+        if (name := chat.refused(body, route.dialect)) is not None
+    ]
     if not dropped:
         return planned
-    if not kept:
+    if len(dropped) == len(planned.routes):
         names = ", ".join(drop.route.name for _, drop in dropped)
         field = dropped[0][0]
         raise Refusal(
@@ -193,8 +192,21 @@ def able(planned: Plan, body: Json) -> Plan:
             f"`{field}` is taken by no route that may answer this ({names}); leave it out",
             param=field,
         )
+    return _without(planned, [drop for _, drop in dropped])
+
+
+def _without(planned: Plan, dropped: list[Dropped]) -> Plan:
+    gone = {drop.route.name for drop in dropped}
+    kept = [
+        (route, why)
+        for route, why in zip(planned.routes, planned.reasons, strict=True)
+        if route.name not in gone
+    ]
     return replace(
-        planned, routes=tuple(kept), dropped=(*planned.dropped, *(drop for _, drop in dropped))
+        planned,
+        routes=tuple(route for route, _ in kept),
+        reasons=tuple(why for _, why in kept),
+        dropped=(*planned.dropped, *dropped),
     )
 
 
@@ -229,7 +241,7 @@ def not_tried(planned: Plan) -> str:
 
 def _unknown_model(setup: Setup, model: str) -> Refusal:
     near = get_close_matches(model, setup.model_names, n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(near)}? " if near else ""
+    hint = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
     return Refusal(
         "unknown_model",
         f"there is no model {model[:200]!r} here; {hint}GET /v1/models lists them",
@@ -248,13 +260,14 @@ def set_aside(
     ceiling: int | None = 0
     if limits.has_budgets and limits.budgeted(principal.name, principal.team):
         now = datetime.now(UTC)
-        priced = [
-            (route, most)
+        most = {route.name: plans.ceiling(route, now, size) for route in planned.routes}
+        ceiling = max((usd for usd in most.values() if usd is not None), default=None)
+        unpriced = [
+            Dropped(route, "price", "", "no known price, under a budget")
             for route in planned.routes
-            if (most := plans.ceiling(route, now, size)) is not None
+            if most[route.name] is None
         ]
-        ceiling = max((most for _, most in priced), default=None)
-        planned = replace(planned, routes=tuple(route for route, _ in priced))
+        planned = _without(planned, unpriced)
     likely = tokens.estimate(peek.text_bytes) + (size.output_tokens or 0)
     try:
         return planned, limits.hold(principal.name, principal.team, likely, ceiling)

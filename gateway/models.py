@@ -88,7 +88,9 @@ def say_errors_in_the_askers_wire(app: FastAPI) -> None:
     async def refused(_: Request, refusal: Exception) -> Response:
         fault = refusal if isinstance(refusal, Refusal) else Refusal("internal_error", "")
         body = write_error(fault.message, fault.type, fault.code, fault.param)
-        headers = {"www-authenticate": "Bearer"} if fault.code == "invalid_key" else None
+        headers = {"www-authenticate": "Bearer"} if fault.code == "invalid_key" else {}
+        if fault.retry_after_s is not None:
+            headers["retry-after"] = str(max(1, round(fault.retry_after_s)))
         return Response(body, fault.status, headers, "application/json")
 
     async def not_there(request: Request, fault: Exception) -> Response:

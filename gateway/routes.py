@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -128,7 +128,6 @@ def _launch(name: str, form: ProviderForm, host: Host, folder: Path) -> Launch |
 def route(owner: Provider, model_id: str, *, price_all: bool) -> Route:
     """Return the route to ``model_id`` at ``owner``; an unknown model has unknown facts."""
     model = owner.host.model(model_id)
-    place, evidence = _place(owner, model)
     wants_prices = price_all or not owner.available
     return Route(
         name=f"{owner.name}/{model_id}",
@@ -136,19 +135,7 @@ def route(owner: Provider, model_id: str, *, price_all: bool) -> Route:
         model=model_id,
         endpoint=owner.endpoint,
         dialect=owner.host.dialect,
-        facts=RouteFacts(
-            provider=owner.name,
-            model=model_id,
-            maker=model.maker,
-            weights=model.weights,
-            licence=model.licence,
-            operator=place.operator,
-            processed_in=place.processed_in,
-            trains_on_data=place.trains_on_data,
-            retention_days=place.retention_days,
-            zdr=place.zdr,
-            evidence=evidence,
-        ),
+        facts=facts(owner, model),
         prices=_prices(owner, model) if wants_prices else None,
         context=model.context,
         max_output=model.max_output,
@@ -159,30 +146,40 @@ def route(owner: Provider, model_id: str, *, price_all: bool) -> Route:
     )
 
 
+def facts(owner: Provider, model: Model) -> RouteFacts:
+    """Return what policy may know of ``model`` at ``owner``."""
+    place, evidence = _place(owner, model)
+    return RouteFacts(
+        provider=owner.name,
+        model=model.id,
+        maker=model.maker,
+        weights=model.weights,
+        licence=model.licence,
+        operator=place.operator,
+        processed_in=place.processed_in,
+        trains_on_data=place.trains_on_data,
+        retention_days=place.retention_days,
+        zdr=place.zdr,
+        evidence=evidence,
+    )
+
+
 def _place(owner: Provider, model: Model) -> tuple[Place, Mapping[str, str]]:
     """What holds for a model here: the endpoint's facts, then what the config states itself."""
     place, evidence = owner.at.place_of(model), {**owner.at.evidence, **model.evidence}
     address = owner.endpoint.base_url
+    if model.remote:
+        # It runs elsewhere, so nothing that is stated of this provider is stated of it.
+        return place, evidence
     if owner.host.kind == "home" and address and not urls.is_private(address):
         place = NOWHERE_KNOWN
         for fact in ("operator", "processed_in", "trains_on_data", "retention_days", "zdr"):
             evidence[fact] = "unknown: the address is not on this machine or its network"
-    said = owner.form.facts
-    stated = {name: value for name, value in said if value is not None}
-    for name in stated:
+    stated = {name: value for name, value in owner.form.facts if value is not None}
+    for name, value in stated.items():
+        stated[name] = frozenset(value) if isinstance(value, tuple) else value
         evidence[name] = "stated in the config"
-    return (
-        Place(
-            operator=frozenset(said.operator) if said.operator else place.operator,
-            processed_in=frozenset(said.processed_in) if said.processed_in else place.processed_in,
-            trains_on_data=said.trains_on_data or place.trains_on_data,
-            retention_days=said.retention_days
-            if said.retention_days is not None
-            else place.retention_days,
-            zdr=said.zdr or place.zdr,
-        ),
-        evidence,
-    )
+    return replace(place, **stated), evidence
 
 
 def _prices(owner: Provider, model: Model) -> PriceList | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import UTC, datetime, tzinfo
 from typing import Any
 
@@ -126,9 +126,7 @@ def proof(found: Proof, setup: Setup) -> dict[str, Any]:
 
 
 def _own_facts(owner: Provider, model: str) -> RouteFacts:
-    # Facts need no prices, and a route that takes no calls has none looked up: that takes time.
-    idle = replace(owner, available=owner.available or "only its facts are asked for")
-    return routes.route(idle, model, price_all=False).facts
+    return routes.facts(owner, owner.host.model(model))
 
 
 def _plain(value: frozenset[str] | str | int | None) -> list[str] | str | int:

@@ -10,8 +10,15 @@ from pathlib import Path
 
 from tests.source_tree import ROOT
 
-HELP = "import gateway.cli"
+HELP = """
+import contextlib, sys
+from gateway import cli
+sys.argv = ["entrepot", "--help"]
+with contextlib.suppress(SystemExit):
+    cli.main()
+"""
 HELP_LOADS_NOT = (
+    "rich",
     "fastapi",
     "starlette",
     "uvicorn",

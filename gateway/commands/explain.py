@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -17,7 +16,7 @@ from gateway.errors import Refusal
 from gateway.setup import NO_TEAM, Setup
 from routing.explain import explanation, lines
 from routing.facts import RequestFacts
-from routing.plan import Size, plan
+from routing.plan import Size
 from routing.policy_form import nearest
 
 # Only a rule on what a request may cost looks at its size.
@@ -45,17 +44,10 @@ def run(
     if team is not None:
         asker = replace(asker, team=team)
     request, asked = _facts(setup, asker, model, label, tag or [], prefer)
-    candidates = setup.candidates(model)
-    if candidates is None:
-        fail(f"there is no model {model!r}; {nearest(model, setup.config.models)}", NOT_SO)
-    planned = plan(
-        candidates.routes,
-        asked.prefer or candidates.prefer,
-        setup.policy,
-        request,
-        datetime.now(UTC),
-        Size(PROMPT_TOKENS, max_tokens),
-    )
+    try:
+        planned = call.consider(setup, request, Size(PROMPT_TOKENS, max_tokens), asked.prefer)
+    except Refusal as fault:
+        fail(fault.message, NOT_SO)
     found = explanation(planned, request, setup.policy)
     if as_json:
         print_json(found)

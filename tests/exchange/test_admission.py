@@ -73,7 +73,7 @@ def test_a_wrong_body_is_a_400_that_names_what_is_wrong(
 
 
 def test_an_unknown_model_is_a_404_with_the_nearest(house: House) -> None:
-    with pytest.raises(openai.NotFoundError, match="did you mean assistant") as caught:
+    with pytest.raises(openai.NotFoundError, match="did you mean 'assistant'") as caught:
         sdk(house).chat.completions.create(model="asistant", messages=HELLO)  # type: ignore[call-overload]
     assert caught.value.code == "unknown_model"
     assert caught.value.param == "model"

@@ -85,8 +85,8 @@ def test_a_config_of_what_is_here_is_written_and_passes_check(
     found = loaded.config.entry("assistant")
     assert found is not None
     assert found[1].routes[:2] == ("ollama/qwen3:8b", "vllm/mine")
-    assert found[1].routes[2].startswith("openai/"), "the cheapest host comes first"
-    assert found[1].routes[3].startswith("mistral/")
+    assert found[1].routes[2].startswith("mistral/"), "the cheapest host comes first"
+    assert found[1].routes[3].startswith("openai/")
     assert "these run elsewhere, not here: big-cloud" in text
     assert entrepot("check").exit_code == 0
     assert len(told("check")["proof"]["expectations"]) > 1
@@ -212,7 +212,7 @@ def test_the_doctor_finds_all_well(
     assert "first start makes it" in found["ledger"]["text"]
     assert "configured" in found[f"port {upstream.port}"]["text"]
     assert "fastapi" in found["packages"]["text"]
-    assert all("/v1/models" == request.path for request in upstream.requests), "nothing is paid"
+    assert all(request.path == "/v1/models" for request in upstream.requests), "nothing is paid"
 
 
 def test_the_doctor_says_what_does_not_work(
