@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import ipaddress
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -54,13 +55,24 @@ def target(url: str, headers: Mapping[str, str]) -> Target:
 
 
 def environment_proxy(url: str) -> str | None:
-    """Return the proxy of HTTP_PROXY / HTTPS_PROXY / ALL_PROXY for ``url``, NO_PROXY honoured."""
+    """Return the proxy of HTTP_PROXY / HTTPS_PROXY / ALL_PROXY for ``url``, NO_PROXY honoured.
+
+    This machine is never reached through a proxy: what is said at home must not leave it.
+    """
     parts = urlsplit(url)
     proxies = getproxies()
     proxy = proxies.get(parts.scheme) or proxies.get("all")
-    if not proxy or not parts.hostname or proxy_bypass(parts.hostname):
+    name = parts.hostname
+    if not proxy or not name or _is_this_machine(name) or proxy_bypass(name):
         return None
     return proxy
+
+
+def _is_this_machine(name: str) -> bool:
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return name == "localhost"
 
 
 class Answer:

@@ -18,21 +18,24 @@ from tests.fakes.upstream import Upstream
 from tests.running import config, running
 
 
-def test_a_proxy_of_the_environment_is_used_and_no_proxy_honoured(
+def test_a_proxy_of_the_environment_is_used_but_not_for_this_machine_nor_no_proxy(
     tmp_path: Path, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with Upstream() as proxy:
         monkeypatch.setenv("HTTP_PROXY", proxy.url)
         monkeypatch.setenv("http_proxy", proxy.url)
-        monkeypatch.setenv("NO_PROXY", "direct.example,127.0.0.1")
-        monkeypatch.setenv("no_proxy", "direct.example,127.0.0.1")
+        monkeypatch.setenv("NO_PROXY", "direct.example")
+        monkeypatch.setenv("no_proxy", "direct.example")
         both = providers(upstream, upstream)
         both["two"]["base_url"] = "http://models.example/v1"
-        models = {"direct": ["one/m"], "proxied": ["two/m"]}
+        both["three"] = {**both["two"], "base_url": "http://direct.example/v1"}
+        models = {"direct": ["one/m"], "proxied": ["two/m"], "bypassed": ["three/m"]}
         with running(config(tmp_path, providers=both, models=models)) as gateway:
             assert gateway.chat(model="direct").status_code == 200
             assert not proxy.requests
             assert gateway.chat(model="proxied").status_code == 200
+            assert gateway.chat(model="bypassed").status_code == 502, "there is no such host"
+        assert len(proxy.requests) == 1
         assert proxy.requests[0].target == "http://models.example/v1/chat/completions"
 
 
