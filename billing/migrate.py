@@ -37,7 +37,7 @@ def migrate(url: str) -> None:
     Raises ``MigrationError``, also for a database that a newer version has written.
     """
     try:
-        address = url_of(url).render_as_string(hide_password=True)
+        address = url_of(url).set(query={}).render_as_string(hide_password=True)
         engine = open_engine(url)
     except StoreError as fault:
         raise MigrationError(str(fault)) from fault

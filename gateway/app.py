@@ -185,6 +185,10 @@ def _refuse_what_needs_a_restart(before: Config, loaded: Loaded) -> None:
         (("server", "port"), before.server.port != after.server.port),
         (("server", "time_zone"), before.server.time_zone != after.server.time_zone),
     ]
+    # Started for others, it must not come to serve them without asking who they are.
+    fixed.append((("keys",), bool(before.keys) and not after.keys))
+    locked = before.server.admin_key is not None
+    fixed.append((("server", "admin_key"), locked and after.server.admin_key is None))
     right = "restart the gateway to take it"
     wrong = [Fault(place, f"`{'.'.join(place)}` changed", right) for place, new in fixed if new]
     if wrong:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from watchfiles import awatch
 
-DEBOUNCE_MS = 100
-STEP_MS = 20
+DEBOUNCE_MS = 400
+STEP_MS = 200  # the watching thread wakes this often, which a busy gateway pays for
 # Where a file system tells no changes (some mounts, links), the files are looked at this often.
 LOOK_MS = 1000
 State = dict[Path, tuple[int, int, int]]

@@ -190,7 +190,7 @@ def _evidence(fact: Fact[Any], sources: Mapping[str, Source]) -> str:
     if fact.note:
         parts.append(fact.note)
     parts += [
-        f"but {claim.value} · {_said_by(claim.source, sources)}"
+        f"but {_words(claim.value)} · {_said_by(claim.source, sources)}"
         + (f" · {claim.note}" if claim.note else "")
         for claim in fact.conflict
     ]

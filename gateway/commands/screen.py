@@ -9,10 +9,6 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Annotated, Any, NoReturn, TextIO
 
 import typer
-from rich.cells import cell_len
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 GOOD, NOT_SO, WRONG_USAGE = 0, 1, 2
 GAP = 2  # between columns
@@ -54,6 +50,12 @@ def show(
     becomes a paragraph that begins with its first cell. Into a file or a pipe nothing is folded, so
     that lines stay whole for grep.
     """
+    # Loaded here: `serve` speaks too, draws no table, and shall start fast.
+    from rich.cells import cell_len
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
     told = [[clean(cell) for cell in row] for row in rows]
     widths = [max(map(cell_len, cells)) for cells in zip(columns, *told, strict=True)]
     whole = sum(widths) + GAP * (len(columns) - 1)

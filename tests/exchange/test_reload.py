@@ -7,6 +7,7 @@ from pathlib import Path
 
 import yaml
 
+from gateway.auth import key_hash
 from tests.exchange.conftest import House
 from tests.fakes import answers
 from tests.fakes.answers import Gate
@@ -81,3 +82,15 @@ def test_a_policy_of_its_own_is_watched_too(build: Callable[..., House], tmp_pat
     assert house.gateway.chat().headers["x-entrepot-route"] == "two/m"
     hashes = [entry["policy_hash"] for entry in house.gateway.entries(2)]
     assert len(set(hashes)) == 2
+
+
+def test_an_edit_cannot_open_what_was_closed(build: Callable[..., House]) -> None:
+    key = [{"name": "ci", "hash": key_hash("ek_x")}]
+    house = build(keys=key, server={"admin_key": "admin"})
+    gateway = house.gateway
+    edit(gateway.path, keys=[], server={})
+    problem = gateway.until(lambda: gateway.house.reload_problem)
+    assert "`keys` changed, restart" in problem
+    assert "`server.admin_key` changed, restart" in problem
+    assert gateway.chat().status_code == 401
+    assert gateway.client.get("/api/spend").status_code == 401
