@@ -36,6 +36,8 @@ class Record:
     def line(self, seconds: float) -> dict[str, Any]:
         """The exchange as one log line: no prompt, no answer, no key."""
         last = self.attempts[-1] if self.attempts else None
+        failed = [f"{e.provider}/{e.model}: {e.error}" for e in self.attempts if e.error]
+        more = {"failed": failed} if failed else {}
         return {
             "event": "call",
             "id": self.request_id,
@@ -50,4 +52,5 @@ class Record:
             "seconds": round(seconds, 4),
             "tokens_in": last.prompt_tokens if last else 0,
             "tokens_out": last.completion_tokens if last else 0,
+            **more,
         }

@@ -65,6 +65,7 @@ async def relay(house: House, attempt: Attempt, send: Send, total_at: float) -> 
     """
     call, limits = attempt.call, attempt.route.endpoint.timeouts
     loop = asyncio.get_running_loop()
+    total_at = min(total_at, loop.time() + limits.total_s)
     first_s = limits.first_byte_s if call.peek.stream else limits.answer_s
     first_at = min(loop.time() + first_s, total_at)
     clock = None
@@ -94,6 +95,9 @@ async def relay(house: House, attempt: Attempt, send: Send, total_at: float) -> 
     settle(house, attempt)
     if not attempt.committed:
         raise fault
+    if call.record.answered:
+        # Only the client's own slowness in taking the last bytes is left to fail here.
+        return
     refusal = from_upstream(fault, f"{attempt.route.name} broke off: {fault.message}")
     call.record.code, call.record.answered = refusal.code, True
     event = write_stream_error(refusal.message, CODES["upstream_error"][1], refusal.code)

@@ -74,7 +74,7 @@ def route() -> Callable[..., Route]:
             provider=known.provider,
             model=known.model,
             endpoint=Endpoint(
-                known.provider, "host", "default", "", "", None, Timeouts(1, 1, 1), ()
+                known.provider, "host", "default", "", "", None, Timeouts(1, 1, 1, 1), ()
             ),
             dialect=Dialect(),
             facts=known,
