@@ -223,14 +223,17 @@ def no_route(planned: Plan) -> Refusal:
         )
     return Refusal(
         "no_healthy_route",
-        f"no route can answer now: {reasons}. `entrepot doctor` says what is missing",
+        f"no route can answer now: {reasons}. `entrepot explain` and `doctor` say more",
         retry_after_s=30,
     )
 
 
 def _why(dropped: Dropped) -> str:
-    rule = f"rule {dropped.rule!r}: " if dropped.rule else ""
-    return f"{dropped.route.name}: {rule}{dropped.reason}"
+    if not dropped.rule:
+        return f"{dropped.route.name}: {dropped.reason}"
+    # Its sources and dates are for `explain`: an error's reader wants the fact.
+    breach = f"{dropped.fact} is {dropped.value}" if dropped.fact else dropped.reason
+    return f"{dropped.route.name}: rule {dropped.rule!r}, {breach}"
 
 
 def not_tried(planned: Plan) -> str:

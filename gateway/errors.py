@@ -62,14 +62,16 @@ class Refusal(Exception):  # noqa: N818 - a refusal is an answer, not an error o
 def from_upstream(fault: UpstreamError, tried: str) -> Refusal:
     """Return what the client reads when ``fault`` ended the last attempt.
 
-    ``tried`` says in words what each route answered. A fault of the request itself (bad request,
-    context, filter) goes to the client in the host's own words and status.
+    ``tried`` says in words what each route answered. A fault of the request itself goes to the
+    client in the host's own words, and but for a context that is too long with its status and code.
     """
-    if fault.kind in (ErrorKind.BAD_REQUEST, ErrorKind.CONTEXT_TOO_LONG, ErrorKind.FILTERED):
+    if fault.kind is ErrorKind.CONTEXT_TOO_LONG:
+        return Refusal("context_too_long", fault.message)
+    if fault.kind in (ErrorKind.BAD_REQUEST, ErrorKind.FILTERED):
         status = fault.status if fault.status and 400 <= fault.status < 500 else 400
-        code = "context_too_long" if fault.kind is ErrorKind.CONTEXT_TOO_LONG else "invalid_request"
         passed_on = (status, fault.content_type, fault.body) if fault.body else None
-        return Refusal(fault.code or code, fault.message, status=status, passed_on=passed_on)
+        code = fault.code or "invalid_request"
+        return Refusal(code, fault.message, status=status, passed_on=passed_on)
     if fault.kind is ErrorKind.RATE_LIMITED:
         return Refusal("rate_limited", tried, retry_after_s=fault.retry_after_s or 1.0)
     if fault.kind is ErrorKind.TIMEOUT:

@@ -164,6 +164,19 @@ def test_a_fault_of_the_request_goes_to_the_client_in_the_hosts_words(house: Hou
     assert not house.second.requests, "another route would answer the same"
 
 
+def test_a_prompt_too_long_for_every_route_has_a_stable_code(house: House) -> None:
+    too_long = answers.json_body({"error": {"message": "9031 tokens exceed 4096", "code": 400,
+                                            "type": "exceed_context_size_error"}}, 400)  # fmt: skip
+    house.first.script(too_long)
+    assert house.gateway.chat().headers["x-entrepot-route"] == "two/m", "another may have room"
+    house.first.script(too_long)
+    house.second.script(too_long)
+    answer = house.gateway.chat()
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"]) == (400, "context_too_long")
+    assert "9031 tokens exceed 4096" in error["message"]
+
+
 def test_a_redirect_is_never_followed(house: House) -> None:
     house.first.script(answers.redirect(f"{house.second.base_url}/chat/completions", 307))
     house.second.refuse()
