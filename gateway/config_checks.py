@@ -71,6 +71,14 @@ def _budgets(config: Config) -> Iterator[Fault]:
 def _server(config: Config) -> Iterator[Fault]:
     host = config.server.host
     if urls.is_loopback(host):
+        if config.keys and config.server.admin_key is None:
+            yield Fault(
+                ("keys",),
+                "keys without a server.admin_key leave the dashboard and /api open to every "
+                "program here, and to whatever a proxy lets through",
+                "add server.admin_key: ${ENTREPOT_ADMIN_KEY}",
+                warning=True,
+            )
         return
     if not config.keys:
         yield Fault(

@@ -398,6 +398,7 @@ keys: [{{name: k, hash: {ZEROS}, models: [mm, "x-*", openai/y]}}]
         )
     )
     assert [text.partition(",")[0] for text in told] == [
+        "8: keys without a server.admin_key leave the dashboard and /api open to every program here",
         "8: there is no model 'mm'",
         "3: the address is not encrypted and not in your network",
         "3: the address is not on this machine or its network",
