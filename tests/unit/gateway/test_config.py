@@ -405,7 +405,7 @@ keys: [{{name: k, hash: {ZEROS}, models: [mm, "x-*", openai/y]}}]
         "5: has no api_key",
         "7: the catalogue has no 'gpt-unheard-of' at openai",
     ]
-    assert told[3].endswith("add api_key: ${DEEPSEEK_API_KEY}")
+    assert told[4].endswith("add api_key: ${DEEPSEEK_API_KEY}")
 
 
 # Names that clients ask for.
