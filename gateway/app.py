@@ -50,16 +50,19 @@ class Gateway(FastAPI):
 
 @asynccontextmanager
 async def opened(
-    path: Path, setup: Setup, environment: Callable[[], dict[str, str]]
+    path: Path,
+    setup: Setup,
+    environment: Callable[[], dict[str, str]],
+    log: LineLog | None = None,
 ) -> AsyncIterator[Gateway]:
     """Give the running application of a config that was read, and close its parts at the end.
 
-    ``environment`` gives the variables when ``path`` is read again. Raises ``MigrationError``,
-    ``StoreError`` or ``JournalError`` where a part cannot be opened: then nothing is served.
+    ``environment`` gives the variables when ``path`` is read again; ``log`` None is stderr. Raises
+    ``MigrationError``, ``StoreError`` or ``JournalError`` where a part cannot be opened: then
+    nothing is served.
     """
-    log = LineLog()
     async with AsyncExitStack() as stack:
-        house = await _open(setup, log, stack)
+        house = await _open(setup, log or LineLog(), stack)
         gateway = Gateway(title="Entrepôt", docs_url=None, redoc_url=None)
         gateway.include_router(models.router)
         gateway.include_router(admin.router)

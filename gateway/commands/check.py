@@ -1,6 +1,6 @@
 """``entrepot check``: what is wrong, where calls would go, and whether the policy keeps its word.
 
-Nothing is called: it works offline and without keys.
+Nothing is called without ``--live``: it works offline and without keys.
 """
 
 from __future__ import annotations
@@ -9,12 +9,16 @@ import os
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
+from billing.journal import JournalError
+from billing.migrate import MigrationError
+from billing.store import StoreError
 from gateway import told
 from gateway.commands import hosts
+from gateway.commands.live import Tried, try_routes
 from gateway.commands.reading import ConfigOption, load_config, need_path
 from gateway.commands.screen import NOT_SO, JsonOption, fail, print_json, say, show
 from gateway.config_file import Loaded, read
@@ -24,19 +28,56 @@ from gateway.setup import Setup, compile_setup
 from routing.plan import Route
 from routing.proof import Proof
 
+LiveOption = Annotated[
+    bool,
+    typer.Option(
+        "--live", help="Also make one tiny call to each route, as a client's call is made."
+    ),
+]
 
-def run(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+
+def run(
+    config: ConfigOption = None, as_json: JsonOption = False, is_live: LiveOption = False
+) -> None:
     """Say what is wrong in config and policy, and prove every `expect` of the policy."""
     if as_json:
         _say_problems_as_json(config)
-    _, loaded = load_config(config)
+    path, loaded = load_config(config)
     setup = compile_setup(loaded, price_all=True)
     found = prove(setup)
+    tried = _try(path, setup) if is_live else []
     if as_json:
-        print_json(_document(loaded, setup, found))
+        print_json({**_document(loaded, setup, found), "live": [asdict(one) for one in tried]})
     else:
         _tell(loaded, setup, found)
-    raise typer.Exit(0 if found.holds else NOT_SO)
+        if is_live:
+            _tell_tried(tried)
+    raise typer.Exit(0 if found.holds and all(one.good for one in tried) else NOT_SO)
+
+
+def _try(path: Path, setup: Setup) -> list[Tried]:
+    try:
+        return try_routes(path, setup)
+    except (MigrationError, StoreError, JournalError, OSError) as fault:
+        fail(f"no route was called, for what they cost could not be kept: {fault}", NOT_SO)
+
+
+def _tell_tried(tried: list[Tried]) -> None:
+    say("", "one call to each route that has what it needs:")
+    show(
+        ("route", "answer", "ms", "USD", "what it said"),
+        [
+            (
+                one.route,
+                "good" if one.good else str(one.status),
+                str(one.ms),
+                one.cost_usd,
+                one.said,
+            )
+            for one in tried
+        ],
+        right=("ms", "USD"),
+    )
 
 
 def _say_problems_as_json(config: Path | None) -> None:
