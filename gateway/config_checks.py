@@ -176,6 +176,11 @@ def _address(place: tuple[str, str], form: ProviderForm, host: Host) -> Iterator
     if urls.clear_text(form.base_url):
         what = "the address is not encrypted and not in your network"
         yield Fault(where, what, "an https:// address", warning=True)
+    stated = form.facts.operator is not None and form.facts.processed_in is not None
+    if host.kind != "home" and urls.is_private(form.base_url) and not stated:
+        what = f"{host.id} does not run on this machine or its network"
+        right = "say under facts who operates this address and where it processes"
+        yield Fault(where, what, right)
     if host.kind == "home" and not urls.is_private(form.base_url):
         what = "the address is not on this machine or its network, so nothing is known of its place"
         yield Fault(where, what, "state what you know under facts", warning=True)

@@ -19,6 +19,7 @@ from routing.facts import RouteFacts
 from routing.plan import Route
 
 CHAT = "chat"
+PLACE_FACTS = ("operator", "processed_in", "trains_on_data", "retention_days", "zdr")
 # The config's words for prices, and the ledger's.
 BUCKET_OF = {
     "input": "input",
@@ -171,10 +172,14 @@ def _place(owner: Provider, model: Model) -> tuple[Place, Mapping[str, str]]:
     if model.remote:
         # It runs elsewhere, so nothing that is stated of this provider is stated of it.
         return place, evidence
+    elsewhere = ""
     if owner.host.kind == "home" and address and not urls.is_private(address):
+        elsewhere = "unknown: the address is not on this machine or its network"
+    elif owner.at.base_url is not None and not urls.same_host(address, owner.at.base_url):
+        elsewhere = "unknown: the address is not the host's own"
+    if elsewhere:
         place = NOWHERE_KNOWN
-        for fact in ("operator", "processed_in", "trains_on_data", "retention_days", "zdr"):
-            evidence[fact] = "unknown: the address is not on this machine or its network"
+        evidence.update(dict.fromkeys(PLACE_FACTS, elsewhere))
     stated = {name: value for name, value in owner.form.facts if value is not None}
     for name, value in stated.items():
         stated[name] = frozenset(value) if isinstance(value, tuple) else value

@@ -15,13 +15,12 @@ from billing.money import usd_text
 from billing.reports import FlowRow, SpendRow
 from gateway import routes
 from gateway.config import ModelForm
-from gateway.routes import Provider
+from gateway.routes import PLACE_FACTS, Provider
 from gateway.setup import Setup
 from providers.launch import State
 from routing.facts import RouteFacts
 from routing.proof import Proof
 
-PLACE_FACTS = ("operator", "processed_in", "trains_on_data", "retention_days", "zdr")
 MODEL_FACTS = ("maker", "weights", "licence")
 UNKNOWN = "unknown"
 

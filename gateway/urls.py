@@ -89,6 +89,11 @@ def is_private(url: str) -> bool:
     return any(address in network for network in _PRIVATE_NETWORKS)
 
 
+def same_host(one: str, other: str) -> bool:
+    """Whether two addresses name the same host."""
+    return _host(urlsplit(one.strip())) == _host(urlsplit(other.strip()))
+
+
 def is_loopback(host: str) -> bool:
     """Whether listening on ``host`` serves this machine only."""
     address = _address(host.strip("[]").lower())

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway import told
+from gateway import routes, told
 from gateway.commands import hosts
 from gateway.commands.reading import ConfigOption, config_path, load_config
 from gateway.commands.screen import NOT_SO, JsonOption, fail, print_json, say, show
@@ -64,12 +64,12 @@ def _all(setup: Setup | None, known: Mapping[str, Host], as_json: bool) -> None:
 
 
 def _summary(owner: Provider) -> dict[str, Any]:
-    facts = told.facts(told.place(owner), told.PLACE_FACTS)
+    facts = told.facts(told.place(owner), routes.PLACE_FACTS)
     return {
         "provider": owner.name,
         "host": owner.host.id,
         "kind": owner.host.kind,
-        **{fact: facts[fact]["is"] for fact in told.PLACE_FACTS},
+        **{fact: facts[fact]["is"] for fact in routes.PLACE_FACTS},
         "endpoint": owner.at.id,
         "address": hosts.address(owner),
         "key": hosts.key_state(owner),

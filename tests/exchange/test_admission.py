@@ -242,7 +242,8 @@ def test_what_was_spent_is_spent_after_a_restart_too(
 
 def _one() -> dict[str, Any]:
     price = {"input": "1", "output": "2", "source": "test", "date": "2026-11-25"}
-    return {"catalog": "openai", "api_key": "x", "prices": {"m": price}}
+    facts = {"operator": ["FR"], "processed_in": ["FR"]}
+    return {"catalog": "openai", "api_key": "x", "prices": {"m": price}, "facts": facts}
 
 
 def test_requests_a_minute(build: Callable[..., House]) -> None:

@@ -166,6 +166,21 @@ def test_an_unknown_price_stays_unknown(build: Callable[..., House]) -> None:
     assert entry["input"] > 0
 
 
+def test_a_machine_at_home_costs_by_the_hour_where_that_is_stated(
+    build: Callable[..., House],
+) -> None:
+    def at_home(first: Any, second: Any) -> dict[str, Any]:
+        return {"one": {"catalog": "vllm", "base_url": first.base_url, "usd_per_hour": 3600}}
+
+    house = build(providers=at_home, models={"assistant": ["one/m"]})
+    house.gateway.chat()
+    (entry,) = house.gateway.entries(1)
+    assert entry["cost_state"] == "priced"
+    assert entry["price_source"] == "config: 3600 USD per hour"
+    # A dollar a second; the entry's own time is taken a moment later.
+    assert 0 <= entry["cost_pico"] <= (entry["total_ms"] + 1) * 10**9
+
+
 def test_ids_are_ours_whatever_the_host_calls_its_answers(house: House) -> None:
     for _ in range(3):
         house.first.script(answers.chat("same id"))

@@ -35,6 +35,7 @@ def serve(folder: Path, upstream: Upstream) -> Any:
             "catalog": name,
             "base_url": upstream.base_url,
             "api_key": "x",
+            "facts": {"operator": ["FR"], "processed_in": ["FR"]},
             "prices": {"*": {"input": "1", "output": "1", "cached_read": "1", "cached_write": "1",
                              "audio_input": "1", "audio_output": "1",
                              "source": "test", "date": "2026-11-25"}},

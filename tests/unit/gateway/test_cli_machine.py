@@ -198,7 +198,12 @@ def test_the_doctor_finds_all_well(
 ) -> None:
     upstream.always("/v1/models", lists("m"))
     second.refuse()
-    own = {"catalog": "openai", "base_url": upstream.base_url, "api_key": CANARY}
+    own = {
+        "catalog": "openai",
+        "facts": {"operator": ["FR"], "processed_in": ["FR"]},
+        "base_url": upstream.base_url,
+        "api_key": CANARY,
+    }
     here = {"catalog": "ollama", "base_url": upstream.base_url}
     path = tmp_config({**FREE, "providers": {"paid": own, "here": here, "mistral": {}}})
     assert entrepot("doctor", "--offline").exit_code == 0
@@ -222,8 +227,18 @@ def test_the_doctor_says_what_does_not_work(
     (tmp_path / "l.db").write_text("this is no database, whatever its name says")
     journal = Journal(tmp_path / "journal")
     journal.append(an_entry())
-    down = {"catalog": "openai", "base_url": upstream.base_url, "api_key": CANARY}
-    tls = {"catalog": "openai", "base_url": "https://127.0.0.1:1/v1", "api_key": CANARY}
+    down = {
+        "catalog": "openai",
+        "facts": {"operator": ["FR"], "processed_in": ["FR"]},
+        "base_url": upstream.base_url,
+        "api_key": CANARY,
+    }
+    tls = {
+        "catalog": "openai",
+        "facts": {"operator": ["FR"], "processed_in": ["FR"]},
+        "base_url": "https://127.0.0.1:1/v1",
+        "api_key": CANARY,
+    }
     path = tmp_config({**FREE, "providers": {"down": down, "tls": tls}})
     shown = entrepot("doctor", "--offline", "--config", path)
     assert shown.exit_code == 1

@@ -80,7 +80,12 @@ def served(path: Path, *words: str) -> Iterator[Served]:
 @pytest.fixture
 def paid(upstream: Upstream, tmp_config: Config) -> Path:
     """A config with the fake host as its only provider."""
-    own = {"catalog": "openai", "base_url": upstream.base_url, "api_key": "sk-canary"}
+    own = {
+        "catalog": "openai",
+        "facts": {"operator": ["FR"], "processed_in": ["FR"]},
+        "base_url": upstream.base_url,
+        "api_key": "sk-canary",
+    }
     return tmp_config({**FREE, "providers": {"p": own}, "models": {"assistant": ["p/m"]}})
 
 

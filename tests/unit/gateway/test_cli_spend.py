@@ -155,7 +155,12 @@ def test_a_database_server_that_is_away_is_said(tmp_config: Config) -> None:
 def test_a_call_just_made_is_in_the_sums_of_a_running_gateway(
     tmp_path: Path, upstream: Upstream
 ) -> None:
-    paid = {"catalog": "openai", "base_url": upstream.base_url, "api_key": "sk-canary"}
+    paid = {
+        "catalog": "openai",
+        "facts": {"operator": ["FR"], "processed_in": ["FR"]},
+        "base_url": upstream.base_url,
+        "api_key": "sk-canary",
+    }
     prices = {"m": {"input": "1", "output": "2"}}
     whole = {"providers": {"paid": {**paid, "prices": prices}}, "models": {"assistant": ["paid/m"]}}
     path = config(tmp_path, **whole)
