@@ -151,9 +151,11 @@ class Launched:
     def _fault(self, within_s: float) -> UpstreamError:
         how = self._state
         starting = how.phase == "starting"
-        what = f"not ready after {within_s:g} s" if starting else how.phase
+        what = f"is not ready after {within_s:g} s" if starting else f"is {how.phase}"
+        if how.phase == "failed":
+            what = "has failed"
         why = f" ({how.reason})" if how.reason else ""
-        text = f"the local server of {self.name} is {what}{why}; its log is {self.launch.log}"
+        text = f"the local server of {self.name} {what}{why}; its log is {self.launch.log}"
         return UpstreamError(ErrorKind.CONNECT, text)
 
     async def _watch(self) -> None:
