@@ -63,11 +63,6 @@ class Usage:
         """All tokens that came out, reasoning included."""
         return self.output + self.reasoning + self.audio_output
 
-    @property
-    def total_tokens(self) -> int:
-        """All tokens, both ways."""
-        return self.prompt_tokens + self.completion_tokens
-
 
 NOTHING = Usage(state="none")
 MISSING = Usage(state="missing")
