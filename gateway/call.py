@@ -83,7 +83,8 @@ async def admit(
     body, peek = read(raw)
     record.model_asked, record.stream = peek.model, peek.stream
     facts, asked = request_facts(setup, principal, headers, peek.model)
-    planned, size = where(setup, facts, peek, body, asked.prefer), size_of(peek)
+    size = size_of(peek)
+    planned = where(setup, facts, size, body, asked.prefer)
     if house.unsaved and not house.ledger_works():
         raise Refusal(
             "ledger_unavailable",
@@ -167,9 +168,9 @@ def size_of(peek: Peek) -> Size:
     return Size(tokens.at_most(peek.text_bytes), output, peek.n)
 
 
-def where(setup: Setup, facts: RequestFacts, peek: Peek, body: Json, prefer: str | None) -> Plan:
+def where(setup: Setup, facts: RequestFacts, size: Size, body: Json, prefer: str | None) -> Plan:
     """Plan the routes. Raises ``Refusal`` where there is no such model or no route is left."""
-    planned = consider(setup, facts, size_of(peek), prefer)
+    planned = consider(setup, facts, size, prefer)
     if not planned.routes:
         raise no_route(planned)
     return able(planned, body)

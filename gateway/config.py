@@ -7,7 +7,7 @@ agree with something else (a route with a provider, a label with the policy) is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import tzinfo
 from decimal import Decimal
 from fnmatch import fnmatchcase
@@ -328,7 +328,7 @@ class Config(Form):
         return None
 
 
-def matching(names: Mapping[str, Any], asked: str) -> str | None:
+def matching(names: Collection[str], asked: str) -> str | None:
     """Return the one of ``names`` that ``asked`` means: itself, else the longest fitting pattern.
 
     Only ``*`` is special in a pattern. Of patterns of one length the first listed counts.

@@ -92,7 +92,7 @@ async def _watch(receive: Receive, record: Record, task: asyncio.Task[Any] | Non
 
 
 async def _attempts(house: House, call: Call, send: Send) -> None:
-    total_at = asyncio.get_running_loop().time() + call.setup.timeouts.total_s
+    total_at = asyncio.get_running_loop().time() + call.setup.total_s
     faults: list[tuple[Route, UpstreamError]] = []
     number = 0
     for route in call.plan.routes:

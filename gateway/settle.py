@@ -57,14 +57,17 @@ class Attempt:
 
     def headers(self) -> Headers:
         """The ``x-entrepot-*`` headers of the answer that this attempt gives."""
-        operator = self.route.facts.operator
         return [
             (b"x-entrepot-request-id", self.call.record.request_id.encode()),
             (b"x-entrepot-route", self.route.name.encode("latin-1", "replace")),
-            (b"x-entrepot-operator", ",".join(sorted(operator or ("unknown",))).encode()),
+            (b"x-entrepot-operator", _csv(self.route.facts.operator).encode()),
             (b"x-entrepot-attempts", str(self.number).encode()),
             (b"x-entrepot-lane", b"relay"),
         ]
+
+
+def _csv(countries: frozenset[str] | None) -> str:
+    return ",".join(sorted(countries or ("unknown",)))
 
 
 def settle(house: House, attempt: Attempt) -> Entry:
@@ -136,8 +139,8 @@ def _entry(attempt: Attempt) -> Entry:
         model=route.model,
         host=route.endpoint.host,
         endpoint=route.endpoint.endpoint,
-        operator=",".join(sorted(facts.operator or ("unknown",))),
-        place=",".join(sorted(facts.processed_in or ("unknown",))),
+        operator=_csv(facts.operator),
+        place=_csv(facts.processed_in),
         policy_hash=call.setup.policy.hash,
         config_hash=call.setup.hash,
         outcome=attempt.outcome,

@@ -16,7 +16,6 @@ from gateway.config_file import Loaded
 from gateway.problems import Problem
 from gateway.routes import Provider, provider, route
 from providers.catalog import Catalog
-from providers.endpoint import Timeouts
 from providers.launch import Launch
 from routing.plan import Route
 from routing.policy import Policy
@@ -37,8 +36,8 @@ class Candidates:
 class Setup:
     """Everything that the config, the policy and the catalogue say, ready for use.
 
-    ``local`` is who calls a gateway without keys. ``files`` are those to watch for changes,
-    ``warnings`` what ``check`` and the dashboard show.
+    ``total_s`` bounds all attempts of a call. ``local`` is who calls a gateway without keys.
+    ``files`` are those to watch for changes, ``warnings`` what ``check`` and the dashboard show.
     """
 
     config: Config
@@ -47,7 +46,7 @@ class Setup:
     hash: str
     files: frozenset[Path]
     warnings: tuple[Problem, ...]
-    timeouts: Timeouts
+    total_s: float
     connect_s: float
     body_max_bytes: int
     admin_key: str | None
@@ -91,7 +90,7 @@ class Setup:
     def may_ask(self, principal: Principal, model: str) -> bool:
         """Whether the principal's key allows this model name."""
         names = principal.models
-        return names is None or matching(dict.fromkeys(names), model) is not None
+        return names is None or matching(names, model) is not None
 
 
 def compile_setup(loaded: Loaded, *, price_all: bool = False) -> Setup:
@@ -121,12 +120,7 @@ def compile_setup(loaded: Loaded, *, price_all: bool = False) -> Setup:
         hash=loaded.hash,
         files=frozenset(loaded.files),
         warnings=loaded.warnings,
-        timeouts=Timeouts(
-            first_byte_s=server.timeouts.first_byte_s,
-            answer_s=server.timeouts.answer_s,
-            between_s=server.timeouts.between_s,
-            total_s=server.timeouts.total_s,
-        ),
+        total_s=server.timeouts.total_s,
         connect_s=server.timeouts.connect_s,
         body_max_bytes=server.body_max_mb * 1024 * 1024,
         admin_key=server.admin_key.get_secret_value() if server.admin_key else None,

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import re
-import sys
 import tomllib
 
-import pytest
 from packaging.markers import Marker
 
 from tests.source_tree import ROOT
@@ -50,6 +48,5 @@ def test_direct_dependencies_are_few_and_pinned() -> None:
         assert name in pins("run.txt"), name
 
 
-@pytest.mark.skipif(sys.version_info < (3, 11), reason="the project asks for 3.11")
 def test_nothing_runs_when_python_starts() -> None:
     assert not list(ROOT.glob("*.pth"))

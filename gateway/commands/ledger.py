@@ -12,7 +12,7 @@ from billing.journal import SUFFIX, read_segment, recover
 from billing.schema import HEAD
 from billing.store import Store, StoreError, current_revision, url_of
 
-# A running gateway moves its journal every second.
+# A running gateway moves its journal twice a second.
 DRAINED_WITHIN_S = 2.5
 PAUSE_S, LOOKS = 0.05, 4
 
