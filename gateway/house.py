@@ -14,6 +14,7 @@ from gateway.metrics import Metrics
 from gateway.setup import Setup
 from providers.client import Client, Target
 from providers.endpoint import Endpoint
+from providers.errors import ErrorKind, UpstreamError
 from providers.launch import Launched
 
 UNSAVED_MAX = 10_000
@@ -42,10 +43,18 @@ class House:
     reload_problem: str = ""
 
     async def target(self, endpoint: Endpoint, within_s: float) -> Target:
-        """Return where a call to ``endpoint`` goes; waits for a launched server to be ready."""
+        """Return where a call to ``endpoint`` goes; waits for a launched server to be ready.
+
+        Raises ``UpstreamError`` of kind connect where it is not, or is no longer launched.
+        """
         if endpoint.chat is not None:
             return endpoint.chat
-        return endpoint.reach(await self.launched[endpoint.provider].ready(within_s))
+        server = self.launched.get(endpoint.provider)
+        if server is None:
+            # A call keeps the setup it began with, and that may have been edited since.
+            text = f"the config no longer launches {endpoint.provider}"
+            raise UpstreamError(ErrorKind.CONNECT, text)
+        return endpoint.reach(await server.ready(within_s))
 
     def keep(self, entry: Entry) -> None:
         """Write ``entry`` to the journal, or hold it and say so where the disk refuses."""

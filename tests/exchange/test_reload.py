@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
 import yaml
 
 from gateway.auth import key_hash
+from providers.errors import ErrorKind, UpstreamError
 from tests.exchange.conftest import House
 from tests.fakes import answers
 from tests.fakes.answers import Gate
@@ -94,3 +97,11 @@ def test_an_edit_cannot_open_what_was_closed(build: Callable[..., House]) -> Non
     assert "`server.admin_key` changed, restart" in problem
     assert gateway.chat().status_code == 401
     assert gateway.client.get("/api/spend").status_code == 401
+
+
+async def test_a_call_whose_server_is_no_longer_launched_can_go_elsewhere(house: House) -> None:
+    known = house.gateway.setup.route("one/m").endpoint
+    gone = replace(known, provider="gone", chat=None)
+    with pytest.raises(UpstreamError, match="no longer launches gone") as caught:
+        await house.gateway.house.target(gone, 1)
+    assert caught.value.kind is ErrorKind.CONNECT
