@@ -4,7 +4,7 @@ PY := .venv/bin/python
 PIP := $(PY) -m pip install -q --disable-pip-version-check --require-hashes
 CONFIG ?= config.example.yaml
 
-.PHONY: run test check lint browser bench lock clean
+.PHONY: run test check lint browser clients bench lock clean
 
 run: .venv/run.stamp
 	.venv/bin/entrepot serve --config $(CONFIG)
@@ -23,6 +23,19 @@ lint: .venv/dev.stamp
 # The dashboard in a real browser: Debian's chromium, or the one that CHROMIUM names.
 browser: .venv/dev.stamp
 	$(PY) -m pytest -m browser
+
+# Real coding agents through a running gateway: needs node and npm; takes a minute and 1 GB.
+clients: .venv/dev.stamp .clients/stamp
+	$(PY) -m pytest -m slow tests/clients
+
+# Pinned with hashes in tests/clients/package-lock.json. No package's own script runs but the one that
+# puts its program in place.
+.clients/stamp: tests/clients/package.json tests/clients/package-lock.json
+	mkdir -p .clients
+	cp tests/clients/package.json tests/clients/package-lock.json .clients/
+	cd .clients && npm ci --ignore-scripts --no-audit --no-fund
+	cd .clients/node_modules/@anthropic-ai/claude-code && node install.cjs
+	touch $@
 
 bench: .venv/dev.stamp
 	$(PY) -m bench.run
@@ -57,6 +70,7 @@ lock:
 	$(LOCK) pyproject.toml requirements/dev.in -c requirements/run.txt -o requirements/dev.txt
 	$(LOCK) requirements/build.in -o requirements/build.txt
 	$(LOCK) --no-deps requirements/local.in -o requirements/local.txt
+	cd tests/clients && npm install --package-lock-only --omit-lockfile-registry-resolved --no-audit --no-fund
 
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .clients .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -30,6 +30,9 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     wire: str = ""
     stream: bool = False
     lane: str = ""  # relay or translate
+    host_wire: str = ""  # the wire that the host was asked on
+    lost: str = ""  # what of the request was left out, the client's names with commas between
+    notes: str = ""  # what the gateway did to the conversation or the answer, in words
     model_asked: str = ""
     provider: str
     model: str  # the host's own id

@@ -14,19 +14,24 @@ from fastapi.responses import JSONResponse, Response
 from billing.reports import GROUPS, By
 from gateway import auth, call, told
 from gateway.auth import Principal
+from gateway.entrance import Entrance
 from gateway.errors import Refusal
 from gateway.front import ClientGoneError, read_body
 from gateway.house import House
+from gateway.lanes import able
 from gateway.models import house_of
 from gateway.periods import moment
 from gateway.proving import prove
 from gateway.setup import NO_TEAM, Setup
+from providers.wires.registry import WIRES
 from routing.explain import explanation
 from routing.plan import Dropped
 
 LEDGER_MOST, LEDGER_USUAL = 500, 50
 CURSOR_MAX_CHARS = 200
 CLIENT_CLOSED = 499
+# What only the bodies of one wire have; a body with none of these is read as chat.
+WIRE_OF_FIELD = {"contents": "gemini", "input": "responses"}
 HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 
 router = APIRouter()
@@ -134,37 +139,60 @@ async def policy_proof(request: Request) -> Response:
 
 @router.post("/api/explain")
 async def explain(request: Request) -> Response:
-    """What would become of a chat request: every route with its reason. Nothing is called or held.
+    """What would become of a client's body: every route with its reason. Nothing is called or held.
 
-    A client's key gets its own view; the admin key the view of a caller without a key.
+    ``?wire=`` says whose body it is, else its fields do; ``?model=`` is for the wire that has the
+    model in its address. A client's key gets its own view; the admin key the view of a caller
+    without a key.
     """
     house, headers = house_of(request), dict(request.scope["headers"])
-    parameters(request)
+    given = parameters(request, "wire", "model")
     principal = _asker(request, house.setup, headers)
     declared = headers.get(b"content-length")
     try:
         raw = await read_body(request.receive, house.setup.body_max_bytes, declared)
     except ClientGoneError:
         return Response(status_code=CLIENT_CLOSED)
-    return _json(_explained(house.setup, principal, headers, raw))
+    body = call.decode(raw)
+    door = _door(given, body)
+    return _json(_explained(house, door, principal, headers, body, raw))
+
+
+def _door(given: Mapping[str, str], body: dict[str, Any]) -> Entrance:
+    """Return the entrance that a body is meant for. Raises ``Refusal`` for a wire that is none."""
+    spoken = [name for name, wire in WIRES.items() if wire.client is not None]
+    name = given.get("wire") or next(
+        (wire for field, wire in WIRE_OF_FIELD.items() if field in body), "chat"
+    )
+    if name not in spoken:
+        raise _wrong("wire", f"must be one of {', '.join(spoken)}")
+    model = given.get("model", "")
+    return Entrance(WIRES[name], f"models/{model}:generateContent" if model else "")
 
 
 def _explained(
-    setup: Setup, principal: Principal, headers: Mapping[bytes, bytes], raw: bytes
+    house: House,
+    door: Entrance,
+    principal: Principal,
+    headers: Mapping[bytes, bytes],
+    body: dict[str, Any],
+    raw: bytes,
 ) -> dict[str, Any]:
-    body, peek = call.read(raw)
+    setup, peek = house.setup, call.look(door, body, len(raw))
     request, asked = call.request_facts(setup, principal, headers, peek.model)
     planned = call.consider(setup, request, call.size_of(peek), asked.prefer)
+    lanes = call.lanes_of(house, door.wire, principal, body, raw, peek)
     refusal = None
     try:
         if not planned.routes:
             raise call.no_route(planned)
-        planned = call.able(planned, body)
+        planned = able(planned, lanes)
     except Refusal as fault:
         refusal = {"status": fault.status, "code": fault.code, "message": fault.message}
         unable = [Dropped(r, "capability", "", fault.message) for r in planned.routes]
         planned = replace(planned, routes=(), reasons=(), dropped=(*planned.dropped, *unable))
-    return {**explanation(planned, request, setup.policy), "refusal": refusal}
+    ways = {route.name: told.lane(lanes.of(route)) for route in planned.routes}
+    return {**explanation(planned, request, setup.policy), "lanes": ways, "refusal": refusal}
 
 
 def _asker(request: Request, setup: Setup, headers: Mapping[bytes, bytes]) -> Principal:

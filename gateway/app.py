@@ -17,18 +17,21 @@ from billing.drain import Drain
 from billing.journal import Journal
 from billing.limits import BudgetRule, Limits
 from billing.store import Store
-from gateway import admin, exchange, models
+from gateway import admin, background, exchange, kept_answers, models
 from gateway.books import Books
-from gateway.config import Config
+from gateway.config import Config, KeepForm
 from gateway.config_file import Loaded, read
 from gateway.dashboard import pages
-from gateway.front import CHAT, Receive, Send
+from gateway.entrances import entrance
+from gateway.front import Receive, Send
 from gateway.house import House
 from gateway.log import LineLog
 from gateway.metrics import Metrics
 from gateway.problems import ConfigError, Fault
+from gateway.recall import Recall
 from gateway.reload import watch
 from gateway.setup import Setup, compile_setup
+from gateway.stored import Stored
 from providers.client import Client
 from providers.launch import Launched
 
@@ -42,10 +45,13 @@ class Gateway(FastAPI):
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Answer one ASGI connection."""
-        if scope["type"] == "http" and scope["path"] == CHAT and scope["method"] == "POST":
-            await exchange.run(self.house, scope, receive, send)
-        else:
-            await super().__call__(scope, receive, send)
+        if scope["type"] == "http" and scope["method"] == "POST":
+            door = entrance(scope["path"], scope["query_string"])
+            if door is not None:
+                serve = background.run if door.keep is not None else exchange.run
+                await serve(self.house, door, scope, receive, send)
+                return
+        await super().__call__(scope, receive, send)
 
 
 @asynccontextmanager
@@ -65,6 +71,7 @@ async def opened(
         house = await _open(setup, log or LineLog(), stack)
         gateway = Gateway(title="Entrepôt", docs_url=None, redoc_url=None)
         gateway.include_router(models.router)
+        gateway.include_router(kept_answers.router)
         gateway.include_router(admin.router)
         gateway.include_router(pages.router)
         models.say_errors_in_the_askers_wire(gateway)
@@ -127,8 +134,16 @@ async def _open(setup: Setup, log: LineLog, stack: AsyncExitStack) -> House:
         log=log,
         launched=launched,
         books=Books(store, drain, setup.config.server.zone),
+        recall=Recall(*_bounds(setup.config.recall)),
+        stored=Stored(*_bounds(setup.config.store)),
     )
+    stack.push_async_callback(house.stored.close)
     return house
+
+
+def _bounds(form: KeepForm | None) -> tuple[float, int]:
+    """Return for how many seconds and in how many bytes something is kept."""
+    return (form.minutes * 60, form.max_mb * 1024 * 1024) if form is not None else (0.0, 0)
 
 
 def _spent_since(store: Store) -> Callable[[BudgetRule, datetime], int]:
@@ -174,6 +189,8 @@ async def _swap(house: House, setup: Setup) -> None:
             if setup.providers[name].at_start:
                 house.launched[name].start()
     house.setup = setup
+    house.recall.configure(*_bounds(setup.config.recall))
+    house.stored.configure(*_bounds(setup.config.store))
     for server in gone.values():
         await server.stop()
 

@@ -12,14 +12,15 @@ from difflib import get_close_matches
 from billing.limits import Hold, OverLimitError
 from gateway import auth
 from gateway.auth import Principal
+from gateway.entrance import Entrance
 from gateway.errors import Refusal
 from gateway.front import Receive, read_body
 from gateway.house import House
+from gateway.lanes import Lanes, able
 from gateway.record import Record
 from gateway.setup import Setup
-from providers import tokens
-from providers.wires.chat import request as chat
-from providers.wires.chat.request import BadRequestError, Json, Peek
+from providers import json_body, tokens
+from providers.wires.wire import BadRequestError, Json, Peek, Wire
 from routing import plan as plans
 from routing.facts import RequestFacts
 from routing.plan import Dropped, Plan, Route, Size
@@ -33,6 +34,8 @@ PREFERENCES = ("listed", "cheapest")
 class Call:
     """One admitted request: what every attempt at it needs."""
 
+    entrance: Entrance
+    wire: Wire
     setup: Setup
     record: Record
     principal: Principal
@@ -42,6 +45,7 @@ class Call:
     facts: RequestFacts
     session: str
     plan: Plan
+    lanes: Lanes
     size: Size
     hold: Hold
 
@@ -70,7 +74,11 @@ def new_id() -> str:
 
 
 async def admit(
-    house: House, headers: Mapping[bytes, bytes], receive: Receive, record: Record
+    house: House,
+    entrance: Entrance,
+    headers: Mapping[bytes, bytes],
+    receive: Receive,
+    record: Record,
 ) -> Call:
     """Take a request through every station before a host is called. Raises ``Refusal``.
 
@@ -80,11 +88,14 @@ async def admit(
     principal = auth.principal(headers, setup.principals, setup.local)
     record.key = principal.name
     raw = await read_body(receive, setup.body_max_bytes, headers.get(b"content-length"))
-    body, peek = read(raw)
+    body = entrance.prepare(decode(raw), house.stored, principal.name)
+    peek = look(entrance, body, len(raw))
     record.model_asked, record.stream = peek.model, peek.stream
     facts, asked = request_facts(setup, principal, headers, peek.model)
     size = size_of(peek)
-    planned = where(setup, facts, size, body, asked.prefer)
+    planned = where(setup, facts, size, asked.prefer)
+    lanes = lanes_of(house, entrance.wire, principal, body, raw, peek)
+    planned = able(planned, lanes)
     if house.unsaved and not house.ledger_works():
         raise Refusal(
             "ledger_unavailable",
@@ -94,17 +105,57 @@ async def admit(
         )
     planned, hold = set_aside(house, principal, planned, size, peek)
     return Call(
-        setup, record, principal, headers, body, peek, facts, asked.session, planned, size, hold
+        entrance=entrance,
+        wire=entrance.wire,
+        setup=setup,
+        record=record,
+        principal=principal,
+        headers=headers,
+        body=body,
+        peek=peek,
+        facts=facts,
+        session=asked.session,
+        plan=planned,
+        lanes=lanes,
+        size=size,
+        hold=hold,
     )
 
 
-def read(raw: bytes) -> tuple[Json, Peek]:
-    """Decode a body and look at it. Raises ``Refusal`` naming the field at fault."""
+def decode(raw: bytes) -> Json:
+    """Return a body as plain values. Raises ``Refusal`` where it is no JSON object."""
     try:
-        body = chat.decode(raw)
-        return body, chat.peek(body, len(raw))
+        return json_body.decode(raw)
     except BadRequestError as fault:
         raise Refusal("invalid_request", fault.message, param=fault.param) from None
+
+
+def look(entrance: Entrance, body: Json, text_bytes: int) -> Peek:
+    """Look at a body on its wire. Raises ``Refusal`` naming the field at fault."""
+    client = entrance.wire.front
+    try:
+        return client.peek(body, text_bytes, entrance.path)
+    except BadRequestError as fault:
+        raise Refusal("invalid_request", fault.message, param=fault.param) from None
+
+
+def lanes_of(
+    house: House, wire: Wire, principal: Principal, body: Json, raw: bytes, peek: Peek
+) -> Lanes:
+    """Return the lanes of one request, none of them made yet."""
+    setup = house.setup
+    candidates = setup.candidates(peek.model)
+    routes = candidates.routes if candidates is not None else ()
+    return Lanes(
+        wire=wire,
+        body=body,
+        raw=raw,
+        peek=peek,
+        rules=setup.config.translate,
+        recall=house.recall,
+        key=principal.name,
+        sole_issuer=routes[0].name if len(routes) == 1 else "",
+    )
 
 
 def asked_for(headers: Mapping[bytes, bytes]) -> Asked:
@@ -168,32 +219,12 @@ def size_of(peek: Peek) -> Size:
     return Size(tokens.at_most(peek.text_bytes), output, peek.n)
 
 
-def where(setup: Setup, facts: RequestFacts, size: Size, body: Json, prefer: str | None) -> Plan:
+def where(setup: Setup, facts: RequestFacts, size: Size, prefer: str | None) -> Plan:
     """Plan the routes. Raises ``Refusal`` where there is no such model or no route is left."""
     planned = consider(setup, facts, size, prefer)
     if not planned.routes:
         raise no_route(planned)
-    return able(planned, body)
-
-
-def able(planned: Plan, body: Json) -> Plan:
-    """Leave out the routes whose host refuses a field of ``body``. Raises ``Refusal`` if all do."""
-    dropped = [
-        (name, Dropped(route, "capability", "", f"its host takes no `{name}`"))
-        for route in planned.routes
-        if (name := chat.refused(body, route.dialect)) is not None
-    ]
-    if not dropped:
-        return planned
-    if len(dropped) == len(planned.routes):
-        names = ", ".join(drop.route.name for _, drop in dropped)
-        field = dropped[0][0]
-        raise Refusal(
-            "unsupported_parameter",
-            f"`{field}` is taken by no route that may answer this ({names}); leave it out",
-            param=field,
-        )
-    return _without(planned, [drop for _, drop in dropped])
+    return planned
 
 
 def _without(planned: Plan, dropped: list[Dropped]) -> Plan:

@@ -22,6 +22,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "models": "What can be asked for: who runs it, where, and what it costs.",
         "keys": "Make a key for a client, or the hash of one.",
         "spend": "What was spent, by provider, model, day, key, team or label.",
+        "connect": "Point a client here: print, write, or run with what it needs.",
         "doctor": "What is installed, reachable and set; never the value of a key.",
     }
 )

@@ -60,14 +60,17 @@ class TimeoutsForm(Form):
     """The time limit of each phase of a call, in seconds; ``total_s`` bounds all attempts.
 
     ``first_byte_s`` is until a stream's first content. An answer that is not streamed begins only
-    when it is whole, and has ``answer_s``.
+    when it is whole, and has ``answer_s``. A stream that is silent for ``ping_s`` gets a sign of
+    life, so that no proxy on the way cuts it while the model thinks; from the first one on the
+    answer's status stands.
     """
 
     connect_s: Seconds = 5
-    first_byte_s: Seconds = 120
+    first_byte_s: Seconds = 600
     answer_s: Seconds = 600
-    between_s: Seconds = 120
-    total_s: Seconds = 900
+    between_s: Seconds = 600
+    total_s: Seconds = 1800
+    ping_s: Seconds = 10
 
 
 class OwnTimeoutsForm(Form):
@@ -158,6 +161,8 @@ class ProviderForm(Form):
     """One provider: a host of the catalogue with an address, a credential and terms of its own.
 
     ``catalog`` and ``endpoint`` None: the provider's own name, and the host's usual endpoint.
+    ``credentials`` is for hosts whose credential is made anew for each call, and used without an
+    ``api_key``: a service account's file, or a profile's name; None: what this machine has.
     ``prices`` by model, ``free`` (a statement why), ``usd_per_hour``, and ``watts`` with
     ``usd_per_kwh`` are four ways to say what it costs, of which one may stand.
     """
@@ -166,6 +171,7 @@ class ProviderForm(Form):
     endpoint: Name | None = None
     base_url: str | None = None
     api_key: SecretStr | None = None
+    credentials: Text | None = None
     headers: Mapping[str, str] = Field(default_factory=nothing, repr=False)
     forward: tuple[Forwarded, ...] = ()
     timeouts: OwnTimeoutsForm = OwnTimeoutsForm()
@@ -234,6 +240,25 @@ class ModelForm(Form):
     prefer: Prefer = "listed"
 
 
+class TranslateForm(Form):
+    """What may be done where a host speaks another wire than the client.
+
+    ``on_unsupported``: a field that alters the answer and that the host's wire cannot say is
+    refused, or dropped and named in a header. ``emulate_schema``: where a host keeps no JSON
+    schema, its answer is asked for in another way and validated here.
+    """
+
+    on_unsupported: Literal["refuse", "drop"] = "refuse"
+    emulate_schema: bool = False
+
+
+class KeepForm(Form):
+    """How long something is kept in memory, in minutes, and how much of it at most, in MB."""
+
+    minutes: Annotated[float, Number, Field(gt=0, le=10_080)] = 60
+    max_mb: Annotated[int, Number, Field(ge=1, le=65_536)] = 64
+
+
 class BudgetOfKeyForm(Form):
     """The most that one key may spend in a calendar period."""
 
@@ -273,6 +298,11 @@ def _list_as_routes(value: object) -> object:
     return {"routes": value} if isinstance(value, list | tuple) else value
 
 
+def _off_as_none(value: object) -> object:
+    """Read ``off`` (and YAML's false, which is what it makes of the bare word) as nothing."""
+    return None if value in (False, "off") else {} if value in (True, "on") else value
+
+
 def _written_as(value: object) -> str:
     return "=alias" if isinstance(value, str) else "=model"
 
@@ -289,11 +319,17 @@ ModelOrAlias = Annotated[
     Discriminator(_written_as),
     BeforeValidator(_list_as_routes),
 ]
+Keep = Annotated[KeepForm | None, BeforeValidator(_off_as_none)]
 PolicyPlace = Annotated[Path | Mapping[str, Any] | None, BeforeValidator(_path_or_mapping)]
 
 
 class Config(Form):
-    """The whole file. ``policy`` is a path, or the policy itself; None: none was stated."""
+    """The whole file. ``policy`` is a path, or the policy itself; None: none was stated.
+
+    ``recall`` keeps the reasoning of tool turns in memory, to put it back where a host demands it
+    and the client dropped it. ``store`` keeps answers of the Responses wire for a while, so that a
+    request can name one. Each is ``off`` or says for how long; only ``recall`` is on by itself.
+    """
 
     server: ServerForm = ServerForm()
     ledger: Ledger = Field(default="sqlite:///var/entrepot.db", repr=False)
@@ -301,6 +337,9 @@ class Config(Form):
     state: State = "memory"
     policy: PolicyPlace = Field(default=None, repr=False)
     catalog: tuple[Path, ...] = ()
+    translate: TranslateForm = TranslateForm()
+    recall: Keep = KeepForm()
+    store: Keep = None
     providers: Mapping[Name, Provider] = Field(default_factory=nothing)
     models: Mapping[Text, ModelOrAlias] = Field(default_factory=nothing)
     keys: tuple[KeyForm, ...] = ()

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator
 from gateway import urls
 from gateway.config import Config, ModelForm, ProviderForm, matching
 from gateway.problems import Fault
+from gateway.signing import SIGNED
 from providers.catalog import Catalog, Host
 from routing.policy import Policy
 from routing.policy_form import nearest
@@ -167,7 +168,7 @@ def _address(place: tuple[str, str], form: ProviderForm, host: Host) -> Iterator
         port = host.usual_ports[0] if host.usual_ports else 8000
         right = f"add base_url: http://127.0.0.1:{port}/v1"
         yield Fault(place, f"{host.id} has no address of its own", right)
-    if host.auth_kind != "none" and form.api_key is None:
+    if host.auth_kind not in ("none", *SIGNED) and form.api_key is None:
         right = f"add api_key: ${{{host.auth_env or 'ITS_API_KEY'}}}"
         yield Fault(place, "has no api_key, so it cannot be used", right, warning=True)
     if form.base_url is None:

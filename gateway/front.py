@@ -7,14 +7,13 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from gateway.errors import Refusal
-from providers.wires.chat.errors import write_error
+from providers.wires.wire import Wire
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 
-CHAT = "/v1/chat/completions"
 JSON = (b"content-type", b"application/json")
 # How much of a body that is already refused is read and thrown away, so that a client that is
 # still writing gets to read the answer; past it the connection is closed on it.
@@ -96,18 +95,27 @@ async def send_body(send: Send, status: int, headers: Headers, body: bytes) -> N
     await send({"type": "http.response.body", "body": body})
 
 
-async def send_refusal(send: Send, refusal: Refusal, headers: Headers) -> None:
-    """Send ``refusal`` in the form of the OpenAI wire."""
+async def send_refusal(
+    send: Send, wire: Wire, refusal: Refusal, request_id: str, headers: Headers
+) -> None:
+    """Send ``refusal`` in the form of the asker's wire."""
     if refusal.retry_after_s is not None:
         wait = str(max(1, round(refusal.retry_after_s))).encode()
         headers = [*headers, (b"retry-after", wait)]
     if refusal.code in ("request_too_large", "request_timeout"):
         headers = [*headers, (b"connection", b"close")]
+    if not refusal.may_retry:
+        headers = [*headers, (b"x-should-retry", b"false")]
+    if refusal.upstream_id:
+        told = refusal.upstream_id.encode("latin-1", "replace")[:200]
+        headers = [*headers, (b"x-entrepot-upstream-request-id", told)]
     if refusal.code == "invalid_key":
         headers = [*headers, (b"www-authenticate", b"Bearer")]
     if refusal.passed_on is not None:
         status, media, body = refusal.passed_on
         await send_body(send, status, [*headers, (b"content-type", media.encode("latin-1"))], body)
         return
-    body = write_error(refusal.message, refusal.type, refusal.code, refusal.param)
+    body = wire.front.write_error(
+        refusal.status, refusal.message, refusal.code, refusal.param, request_id
+    )
     await send_body(send, refusal.status, [*headers, JSON], body)

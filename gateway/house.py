@@ -11,8 +11,10 @@ from billing.limits import Limits
 from gateway.books import Books
 from gateway.log import LineLog
 from gateway.metrics import Metrics
+from gateway.recall import Recall
 from gateway.setup import Setup
-from providers.client import Client, Target
+from gateway.stored import Stored
+from providers.client import Client
 from providers.endpoint import Endpoint
 from providers.errors import ErrorKind, UpstreamError
 from providers.launch import Launched
@@ -37,24 +39,27 @@ class House:
     log: LineLog
     launched: dict[str, Launched]
     books: Books
+    recall: Recall
+    stored: Stored
     unsaved: deque[Entry] = field(default_factory=lambda: deque(maxlen=UNSAVED_MAX))
     trouble: str = ""
     in_flight: int = 0
     reload_problem: str = ""
 
-    async def target(self, endpoint: Endpoint, within_s: float) -> Target:
-        """Return where a call to ``endpoint`` goes; waits for a launched server to be ready.
+    async def base_url(self, endpoint: Endpoint, within_s: float) -> str:
+        """Return the address of ``endpoint``'s own server; waits for a launched one to be ready.
 
-        Raises ``UpstreamError`` of kind connect where it is not, or is no longer launched.
+        "" where the endpoint has a fixed address. Raises ``UpstreamError`` of kind connect where
+        the server is not ready, or is no longer launched.
         """
-        if endpoint.chat is not None:
-            return endpoint.chat
+        if endpoint.base_url:
+            return ""
         server = self.launched.get(endpoint.provider)
         if server is None:
             # A call keeps the setup it began with, and that may have been edited since.
             text = f"the config no longer launches {endpoint.provider}"
             raise UpstreamError(ErrorKind.CONNECT, text)
-        return endpoint.reach(await server.ready(within_s))
+        return await server.ready(within_s)
 
     def keep(self, entry: Entry) -> None:
         """Write ``entry`` to the journal, or hold it and say so where the disk refuses."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request, Response
@@ -10,11 +11,14 @@ from starlette.exceptions import HTTPException
 
 from gateway import auth
 from gateway.auth import Principal
+from gateway.entrances import entrance
 from gateway.errors import Refusal
-from gateway.front import CHAT
 from gateway.house import House
 from gateway.metrics import CONTENT_TYPE
-from providers.wires.chat.errors import write_error
+from providers.wires.registry import WIRES
+from providers.wires.wire import Wire
+
+NO_DATE = "1970-01-01T00:00:00Z"
 
 router = APIRouter()
 
@@ -32,25 +36,73 @@ def caller(request: Request) -> Principal:
 
 
 @router.get("/v1/models")
+@router.get("/v1beta/models")
 async def list_models(request: Request) -> dict[str, Any]:
-    """The models that the caller may ask for, in the order of the config."""
+    """The models that the caller may ask for, in the order of the config and the asker's wire."""
     principal, setup = caller(request), house_of(request).setup
     names = [name for name in setup.model_names if setup.may_ask(principal, name)]
-    return {"object": "list", "data": [_model(name) for name in names]}
+    form = _asked_form(request)
+    if form is _named_model:
+        return {"models": [form(name) for name in names]}
+    found = [form(name) for name in names]
+    if form is _dated_model:
+        ends = {"first_id": names[0] if names else None, "last_id": names[-1] if names else None}
+        return {"data": found, "has_more": False, **ends}
+    return {"object": "list", "data": found}
 
 
 @router.get("/v1/models/{name:path}")
+@router.get("/v1beta/models/{name:path}")
 async def one_model(request: Request, name: str) -> dict[str, Any]:
     """One model by name; a 404 in the asker's wire where there is none."""
     principal, setup = caller(request), house_of(request).setup
     if setup.candidates(name) is None or not setup.may_ask(principal, name):
         raise Refusal("unknown_model", f"there is no model {name[:200]!r} here", param="model")
-    return _model(name)
+    return _asked_form(request)(name)
+
+
+def _asked_form(request: Request) -> Callable[[str], dict[str, Any]]:
+    """Which wire asks: told by the path, or by the header that only one wire's clients send."""
+    wire = asked_wire(request)
+    return {"gemini": _named_model, "messages": _dated_model}.get(wire.name, _model)
+
+
+def asked_wire(request: Request) -> Wire:
+    """Return the wire of whoever asks at an address beside the hot path.
+
+    Where the address does not tell, a header does that only the clients of one wire send: the
+    catalogue knows which those are, because hosts of that wire get them.
+    """
+    path = request.url.path
+    if path.startswith("/v1beta/"):
+        return WIRES["gemini"]
+    if path.startswith("/v1/messages") or _sends_headers_of("messages", request):
+        return WIRES["messages"]
+    return WIRES["responses"] if path.startswith("/v1/responses") else WIRES["chat"]
+
+
+def _sends_headers_of(wire: str, request: Request) -> bool:
+    return any(
+        name in request.headers
+        for host in house_of(request).setup.catalog.hosts.values()
+        for at in host.endpoints.values()
+        if wire in at.wires
+        for name in at.wires[wire].forward
+    )
 
 
 def _model(name: str) -> dict[str, Any]:
     # The wire asks for a number of seconds; a route in a config has no birthday.
     return {"id": name, "object": "model", "created": 0, "owned_by": "entrepot"}
+
+
+def _dated_model(name: str) -> dict[str, Any]:
+    return {"type": "model", "id": name, "display_name": name, "created_at": NO_DATE}
+
+
+def _named_model(name: str) -> dict[str, Any]:
+    methods = ["generateContent", "streamGenerateContent", "countTokens"]
+    return {"name": f"models/{name}", "displayName": name, "supportedGenerationMethods": methods}
 
 
 @router.get("/healthz")
@@ -85,9 +137,10 @@ async def metrics(request: Request) -> Response:
 def say_errors_in_the_askers_wire(app: FastAPI) -> None:
     """Make the framework's own errors read like every other error of this gateway."""
 
-    async def refused(_: Request, refusal: Exception) -> Response:
+    async def refused(request: Request, refusal: Exception) -> Response:
         fault = refusal if isinstance(refusal, Refusal) else Refusal("internal_error", "")
-        body = write_error(fault.message, fault.type, fault.code, fault.param)
+        client = asked_wire(request).front
+        body = client.write_error(fault.status, fault.message, fault.code, fault.param, "")
         headers = {"www-authenticate": "Bearer"} if fault.code == "invalid_key" else {}
         if fault.retry_after_s is not None:
             headers["retry-after"] = str(max(1, round(fault.retry_after_s)))
@@ -95,12 +148,12 @@ def say_errors_in_the_askers_wire(app: FastAPI) -> None:
 
     async def not_there(request: Request, fault: Exception) -> Response:
         status = fault.status_code if isinstance(fault, HTTPException) else 500
-        if request.url.path == CHAT:  # its POST never comes this way
+        if entrance(request.url.path, b"") is not None:  # its POST never comes this way
             status = 405
         code = "method_not_allowed" if status == 405 else "not_found"
         text = f"there is no {request.method} {request.url.path[:200]} here"
         if code == "not_found":
-            text += "; the base URL of an SDK ends in /v1"
+            text += "; the base URL of an SDK ends in /v1 (for some in the address alone)"
         return await refused(request, Refusal(code, text, status=status))
 
     app.add_exception_handler(Refusal, refused)

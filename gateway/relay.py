@@ -1,34 +1,36 @@
-"""Lane one: the host speaks the client's wire. The answer passes byte for byte, read beside.
+"""One attempt: the host is asked on its lane, and its answer reaches the client.
 
-Nothing goes to the client before the first event with content; until then a fault is the caller's
-to move on from. What was spent is in the journal before the client has its last byte.
+In the relay lane the answer passes byte for byte, read beside; in the translate lane it is written
+anew on the client's wire. Nothing goes to the client before the first event with content, or the
+first sign of life in a long silence; until then a fault is the caller's to move on from. What was
+spent is in the journal before the client has its last byte.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from billing.money import usd_text
-from gateway.errors import CODES, from_upstream
+from gateway import translate
+from gateway.errors import from_upstream
 from gateway.front import JSON, Headers, Send, send_body
 from gateway.house import House
+from gateway.keepalive import KeepAlive
+from gateway.recall import Turn
 from gateway.settle import Attempt, settle
+from gateway.translate import Translated
 from providers.client import Answer
 from providers.errors import ErrorKind, UpstreamError
-from providers.wires.chat import request as chat
-from providers.wires.chat.errors import read_error, write_stream_error
-from providers.wires.chat.response import read
-from providers.wires.chat.stream import StreamReader
+from providers.ir import Reasoning
+from providers.wires.wire import KeepsThoughts, Reader, Writer
 
 ANSWER_MAX_BYTES = 64 * 1024 * 1024
 HELD_MAX_BYTES = 1024 * 1024
 DRAIN_S = 0.2
-EVENT_STREAM = (
-    (b"content-type", b"text/event-stream; charset=utf-8"),
-    (b"cache-control", b"no-cache"),
-    (b"x-accel-buffering", b"no"),
-)
+NOT_CACHED = ((b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no"))
+EVENT_STREAM = (b"content-type", b"text/event-stream; charset=utf-8")
 
 
 @dataclass(slots=True)
@@ -41,6 +43,7 @@ class _Clock:
     total_at: float
     phase: str
     arm_again_at: float = 0.0
+    alive: KeepAlive | None = None
 
     def heard(self) -> None:
         """The host sent something: the wait for the next bytes begins.
@@ -49,6 +52,8 @@ class _Clock:
         most: silence ends a stream after nine tenths of the limit at the earliest.
         """
         now = self.loop.time()
+        if self.alive is not None:
+            self.alive.heard_at = now
         if now < self.arm_again_at:
             return
         self.arm_again_at = now + self.between_s / 10
@@ -61,7 +66,7 @@ async def relay(house: House, attempt: Attempt, send: Send, total_at: float) -> 
     """Make one attempt and answer the client with it.
 
     Raises ``UpstreamError`` while the client has got nothing. A fault after that ends the client's
-    stream with an error event and no ``[DONE]``. The attempt is settled in every case.
+    stream with an error event of its wire. The attempt is settled in every case.
     """
     call, limits = attempt.call, attempt.route.endpoint.timeouts
     loop = asyncio.get_running_loop()
@@ -73,14 +78,14 @@ async def relay(house: House, attempt: Attempt, send: Send, total_at: float) -> 
         async with asyncio.timeout_at(first_at) as limit:
             phase = f"no answer within {first_s:g} s" if first_at < total_at else "total"
             clock = _Clock(limit, loop, limits.between_s, total_at, phase)
-            answer = await _open(house, attempt, first_s)
-            try:
-                if call.peek.stream:
-                    await _stream(house, attempt, answer, send, clock)
-                else:
+            if call.peek.stream:
+                await _streamed(house, attempt, send, clock, first_s)
+            else:
+                answer = await _open(house, attempt, first_s)
+                try:
                     await _whole(house, attempt, answer, send, clock)
-            finally:
-                answer.close()
+                finally:
+                    answer.close()
     except TimeoutError:
         fault = UpstreamError(ErrorKind.TIMEOUT, _late(clock, limits.total_s))
     except UpstreamError as caught:
@@ -100,8 +105,15 @@ async def relay(house: House, attempt: Attempt, send: Send, total_at: float) -> 
         return
     refusal = from_upstream(fault, f"{attempt.route.name} broke off: {fault.message}")
     call.record.code, call.record.answered = refusal.code, True
-    event = write_stream_error(refusal.message, CODES["upstream_error"][1], refusal.code)
+    event = _writer(attempt).fail(refusal.message, refusal.type, refusal.code)
     await send({"type": "http.response.body", "body": event})
+
+
+def _writer(attempt: Attempt) -> Writer:
+    if isinstance(attempt.reader, Translated):
+        return attempt.reader.writer
+    client = attempt.call.wire.front
+    return client.writer(translate.context(attempt.call, attempt.route))
 
 
 def _late(clock: _Clock | None, total_s: float) -> str:
@@ -111,63 +123,116 @@ def _late(clock: _Clock | None, total_s: float) -> str:
 
 
 async def _open(house: House, attempt: Attempt, within_s: float) -> Answer:
-    call, route = attempt.call, attempt.route
-    payload = chat.write(call.body, route.model, route.dialect)
-    extra = {
-        name.decode("latin-1"): call.headers[name].decode("latin-1")
-        for name in route.endpoint.forward
-        if name in call.headers
-    }
-    target = await house.target(route.endpoint, within_s)
+    call, route, lane = attempt.call, attempt.route, attempt.lane
+    endpoint, wire = route.endpoint, lane.wire.name
+    payload = lane.payload(route.model)
+    extra = endpoint.client_headers(wire, call.headers, relayed=lane.relayed)
+    base_url = await house.base_url(endpoint, within_s)
+    target = endpoint.target(wire, route.model, stream=call.peek.stream, base_url=base_url)
+    if endpoint.signer is not None:
+        extra |= await endpoint.signer.sign("POST", str(target.url), dict(target.headers), payload)
     attempt.sent = True
     answer = await house.client.post(target, payload, extra)
     attempt.status = answer.status
     if not 200 <= answer.status < 300:
-        raise read_error(answer.status, answer.headers, await answer.read_some())
+        raw = await answer.read_some()
+        fault = lane.wire.host.read_error(answer.status, answer.headers, raw, lane.dialect)
+        if not lane.relayed:
+            # Another wire's own form of an error means nothing to this client.
+            fault.body = None
+        raise fault
     return answer
 
 
 async def _whole(house: House, attempt: Attempt, answer: Answer, send: Send, clock: _Clock) -> None:
     clock.heard()
     raw = await answer.read(ANSWER_MAX_BYTES)
-    reading = read(raw, attempt.route.dialect)
+    call, lane = attempt.call, attempt.lane
+    media = answer.content_type
+    if lane.relayed:
+        tap = lane.wire.passing.tap(raw, lane.dialect)
+        _remember(house, attempt, tap.states)
+        if lane.dialect.replay_reasoning and tap.calls and lane.wire.passing.thoughts is not None:
+            _keep_turn(house, attempt, tap.calls, lane.wire.passing.thoughts(raw))
+    else:
+        tap, raw = translate.whole(call, attempt.route, lane, house.recall, raw)
+        media = ""
     attempt.first_content_ms = attempt.elapsed_ms()
     attempt.outcome = "completed"
-    attempt.finish, attempt.served = reading.finish, reading.model
-    attempt.usage, attempt.text_bytes = reading.usage, reading.text_bytes
+    attempt.finish, attempt.served = tap.finish, tap.model
+    attempt.usage, attempt.text_bytes = tap.usage, tap.text_bytes
     entry = settle(house, attempt)
     cost = "unknown" if entry.cost_pico is None else usd_text(entry.cost_pico)
     headers = attempt.headers()
     headers.append((b"x-entrepot-cost-usd", cost.encode()))
-    media = answer.content_type
     headers.append((b"content-type", media.encode("latin-1")) if "json" in media else JSON)
+    _keep(house, attempt, raw)
     attempt.committed = attempt.call.record.answered = True
     attempt.call.record.status = 200
     await send_body(send, 200, headers, raw)
 
 
-async def _stream(
-    house: House, attempt: Attempt, answer: Answer, send: Send, clock: _Clock
+async def _streamed(
+    house: House, attempt: Attempt, send: Send, clock: _Clock, first_s: float
 ) -> None:
-    if not answer.content_type.startswith("text/event-stream"):
+    """Answer with a stream, kept alive through every silence, that before its first byte too."""
+    client = attempt.call.wire.front
+    sign = b"\n" if attempt.call.peek.json_stream else client.ping
+    held = bytearray()
+
+    async def ping() -> None:
+        if attempt.call.record.answered:
+            return
+        if not attempt.committed:
+            await _start_stream(attempt, send)
+        begun = bytes(held)
+        held.clear()
+        await send({"type": "http.response.body", "body": begun + sign, "more_body": True})
+
+    clock.alive = KeepAlive(attempt.call.setup.ping_s, ping)
+    answer = None
+    try:
+        answer = await _open(house, attempt, first_s)
+        await _stream(house, attempt, answer, send, clock, held)
+    finally:
+        if answer is not None:
+            answer.close()
+        clock.alive.stop()
+
+
+def _reader(house: House, attempt: Attempt) -> Reader | Translated:
+    call, route, lane = attempt.call, attempt.route, attempt.lane
+    if lane.relayed:
+        return lane.wire.host.reader(lane.dialect, route.name, not call.peek.wants_usage)
+    return translate.stream(call, route, lane, house.recall)
+
+
+async def _stream(
+    house: House, attempt: Attempt, answer: Answer, send: Send, clock: _Clock, held: bytearray
+) -> None:
+    host, dialect = attempt.lane.wire.host, attempt.lane.dialect
+    if not answer.content_type.startswith(host.stream_type):
         # Some hosts answer a stream's refusal as plain JSON under a 200.
-        read(await answer.read(ANSWER_MAX_BYTES), attempt.route.dialect)
+        host.read(await answer.read(ANSWER_MAX_BYTES), dialect, attempt.route.name)
         raise UpstreamError(ErrorKind.MALFORMED, "the host answered a stream without streaming")
-    reader = StreamReader(attempt.route.dialect, strip_usage=not attempt.call.peek.wants_usage)
-    attempt.reader = reader
-    held = b""
+    reader = attempt.reader = _reader(house, attempt)
+    content = False
     while True:
         data = await answer.chunk()
         out = reader.feed(data) if data else reader.end()
-        if not attempt.committed:
+        if not content:
             held += out
-            if not reader.content and reader.fault is None and len(held) <= HELD_MAX_BYTES:
+            content = reader.content
+            if not content and reader.fault is None and len(held) <= HELD_MAX_BYTES:
                 continue
-            if not reader.content and reader.fault is not None:
+            if not content and reader.fault is not None:
                 raise reader.fault
-            out = held
+            out = bytes(held)
+            held.clear()
             attempt.first_content_ms = attempt.elapsed_ms()
-            await _start_stream(attempt, send)
+            if not attempt.committed:
+                await _start_stream(attempt, send)
+            content = True
         if reader.fault is not None:
             if out:
                 await send({"type": "http.response.body", "body": out, "more_body": True})
@@ -178,15 +243,42 @@ async def _stream(
         if out:
             await send({"type": "http.response.body", "body": out, "more_body": True})
     attempt.outcome = "completed"
+    if not isinstance(reader, Translated):
+        _remember(house, attempt, reader.states)
+        if getattr(reader, "repaired", False):
+            attempt.notes.append("repaired: the host's tool calls were malformed")
+        wanted = attempt.lane.dialect.replay_reasoning and reader.calls
+        if wanted and isinstance(reader, KeepsThoughts):
+            _keep_turn(house, attempt, reader.calls, "".join(reader.thoughts))
     settle(house, attempt)
+    _keep(house, attempt, out)
     attempt.call.record.answered = True
     await send({"type": "http.response.body", "body": out})
     await _drain(answer)
 
 
+def _keep(house: House, attempt: Attempt, answer: bytes) -> None:
+    call = attempt.call
+    if call.entrance.keep is not None:
+        call.entrance.keep(house.stored, call.principal.name, call.body, answer)
+
+
+def _remember(house: House, attempt: Attempt, states: Iterable[str]) -> None:
+    if states:
+        house.recall.issued(attempt.call.principal.name, states, attempt.route.name)
+
+
+def _keep_turn(house: House, attempt: Attempt, calls: Iterable[str], thoughts: str) -> None:
+    """Keep what the client's SDK will drop; "" too, where the model had not thought."""
+    reasoning = (Reasoning(thoughts),) if thoughts else ()
+    turn = Turn(attempt.route.name, reasoning, tuple((call, ()) for call in calls))
+    house.recall.thought(attempt.call.principal.name, turn)
+
+
 async def _start_stream(attempt: Attempt, send: Send) -> None:
     headers: Headers = attempt.headers()
-    headers.extend(EVENT_STREAM)
+    headers.append(JSON if attempt.call.peek.json_stream else EVENT_STREAM)
+    headers.extend(NOT_CACHED)
     attempt.committed = True
     attempt.call.record.status = 200
     await send({"type": "http.response.start", "status": 200, "headers": headers})

@@ -7,18 +7,20 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
+from types import MappingProxyType
 
 from billing import list_prices
 from billing.pricing import PriceList
 from gateway import urls
 from gateway.config import PriceForm, ProviderForm, TimeoutsForm
+from gateway.signing import SIGNED, signer
+from providers.dialect import Dialect
 from providers.endpoint import Endpoint, Timeouts, endpoint
-from providers.host import NOWHERE_KNOWN, Host, HostEndpoint, Model, Place
+from providers.host import NOWHERE_KNOWN, Host, HostEndpoint, Model, Place, WirePath
 from providers.launch import Launch, command
 from routing.facts import RouteFacts
 from routing.plan import Route
 
-CHAT = "chat"
 PLACE_FACTS = ("operator", "processed_in", "trains_on_data", "retention_days", "zdr")
 # The config's words for prices, and the ledger's.
 BUCKET_OF = {
@@ -65,15 +67,18 @@ def provider(
     at = host.endpoints[form.endpoint or host.default_endpoint]
     secret = form.api_key.get_secret_value() if form.api_key is not None else None
     base = ""
-    if form.launch is None and (form.base_url or at.base_url):
-        base = urls.base_url(form.base_url or at.base_url or "", at.base_url)
+    fixed = None if at.blanks else at.base_url
+    if form.launch is None and (form.base_url or fixed):
+        base = urls.base_url(form.base_url or fixed or "", fixed)
+    signed = host.auth_kind in SIGNED and not secret
+    made = signer(host.auth_kind, at, form.credentials) if signed else None
     own = form.timeouts
     bound = endpoint(
         provider=name,
         host=host.id,
         endpoint_id=at.id,
         base_url=base,
-        chat_path=at.wires.get(CHAT, ""),
+        wires=_own_address(at.wires) if form.base_url else at.wires,
         auth_kind=host.auth_kind,
         auth_header=host.auth_header,
         secret=secret,
@@ -85,6 +90,7 @@ def provider(
             between_s=own.between_s or timeouts.between_s,
             total_s=own.total_s or timeouts.total_s,
         ),
+        signer=None if isinstance(made, str) else made,
     )
     return Provider(
         name=name,
@@ -92,10 +98,17 @@ def provider(
         host=host,
         at=at,
         endpoint=bound,
-        available=_available(form, host, at, secret, tuple(missing)),
+        available=made
+        if isinstance(made, str)
+        else _available(form, host, at, secret, tuple(missing)),
         launch=_launch(name, form, host, folder),
         at_start=form.launch is not None and form.launch.start == "at_start",
     )
+
+
+def _own_address(wires: Mapping[str, WirePath]) -> Mapping[str, WirePath]:
+    """All wires under the one address that the config gives: none leads back to the host's own."""
+    return {wire: replace(at, base_url=None) for wire, at in wires.items()}
 
 
 def _available(
@@ -104,12 +117,12 @@ def _available(
     if missing:
         are = "is" if len(missing) == 1 else "are"
         return f"{', '.join(missing)} {are} not set in the environment"
-    if host.auth_kind != "none" and not secret:
+    if host.auth_kind not in ("none", *SIGNED) and not secret:
         return f"no api_key; in the config: `api_key: ${{{host.auth_env or 'ITS_API_KEY'}}}`"
+    if form.launch is None and at.blanks and not form.base_url:
+        return f"no base_url; fill in the blanks of {at.base_url}"
     if form.launch is None and not (form.base_url or at.base_url):
         return "no base_url, and nothing to launch"
-    if CHAT not in at.wires:
-        return f"its endpoint {at.id!r} does not speak the chat wire"
     return ""
 
 
@@ -135,16 +148,24 @@ def route(owner: Provider, model_id: str, *, price_all: bool) -> Route:
         provider=owner.name,
         model=model_id,
         endpoint=owner.endpoint,
-        dialect=owner.host.dialect,
+        dialects=_dialects(owner, model),
         facts=facts(owner, model),
         prices=_prices(owner, model) if wants_prices else None,
         context=model.context,
         max_output=model.max_output,
         can=model.can,
+        cannot=model.cannot,
+        tools_wire=model.tools_wire,
         available=owner.available,
         launched=owner.launch is not None,
         usd_per_hour=_usd_per_hour(owner.form),
     )
+
+
+def _dialects(owner: Provider, model: Model) -> Mapping[str, Dialect]:
+    """The wires of a model here, in the catalogue's order, each with the dialect of it."""
+    wires = [wire for wire in owner.at.wires if model.wires is None or wire in model.wires]
+    return MappingProxyType({wire: owner.host.dialect_of(model, wire) for wire in wires})
 
 
 def facts(owner: Provider, model: Model) -> RouteFacts:
@@ -175,7 +196,7 @@ def _place(owner: Provider, model: Model) -> tuple[Place, Mapping[str, str]]:
     elsewhere = ""
     if owner.host.kind == "home" and address and not urls.is_private(address):
         elsewhere = "unknown: the address is not on this machine or its network"
-    elif owner.at.base_url is not None and not urls.same_host(address, owner.at.base_url):
+    elif not _is_own(owner.at, address):
         elsewhere = "unknown: the address is not the host's own"
     if elsewhere:
         place = NOWHERE_KNOWN
@@ -185,6 +206,13 @@ def _place(owner: Provider, model: Model) -> tuple[Place, Mapping[str, str]]:
         stated[name] = frozenset(value) if isinstance(value, tuple) else value
         evidence[name] = "stated in the config"
     return replace(place, **stated), evidence
+
+
+def _is_own(at: HostEndpoint, address: str) -> bool:
+    """Whether ``address`` is the endpoint's, so that what is known of it holds there."""
+    if at.blanks:
+        return at.fits(address)
+    return at.base_url is None or urls.same_host(address, at.base_url)
 
 
 def _prices(owner: Provider, model: Model) -> PriceList | None:

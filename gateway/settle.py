@@ -13,12 +13,15 @@ from billing.pricing import Cost, Price
 from gateway.call import Call
 from gateway.front import Headers
 from gateway.house import House
+from gateway.lanes import Lane
+from gateway.translate import Translated
 from providers import tokens
 from providers.errors import ErrorKind, UpstreamError
 from providers.usage import NOTHING, Usage
-from providers.wires.chat.stream import StreamReader
+from providers.wires.wire import Reader
 from routing.plan import Route
 
+LOST_MAX_CHARS = NOTES_MAX_CHARS = 1000
 # Faults after which the host may have worked for us, and billed: what it used is not known.
 MAY_HAVE_COST = frozenset({ErrorKind.TIMEOUT, ErrorKind.CUT, ErrorKind.MALFORMED})
 
@@ -29,6 +32,7 @@ class Attempt:
 
     call: Call
     route: Route
+    lane: Lane
     number: int
     began: float = field(default_factory=time.perf_counter)
     at_us: int = field(default_factory=lambda: time.time_ns() // 1000)
@@ -42,7 +46,9 @@ class Attempt:
     usage: Usage = NOTHING
     text_bytes: int = 0
     first_content_ms: int | None = None
-    reader: StreamReader | None = None
+    reader: Reader | Translated | None = None
+    notes: list[str] = field(default_factory=list)
+    upstream_id: str = ""
     entry: Entry | None = None
 
     def elapsed_ms(self) -> int:
@@ -57,13 +63,17 @@ class Attempt:
 
     def headers(self) -> Headers:
         """The ``x-entrepot-*`` headers of the answer that this attempt gives."""
-        return [
+        headers: Headers = [
             (b"x-entrepot-request-id", self.call.record.request_id.encode()),
             (b"x-entrepot-route", self.route.name.encode("latin-1", "replace")),
             (b"x-entrepot-operator", _csv(self.route.facts.operator).encode()),
             (b"x-entrepot-attempts", str(self.number).encode()),
-            (b"x-entrepot-lane", b"relay"),
+            (b"x-entrepot-lane", b"relay" if self.lane.relayed else b"translate"),
         ]
+        if self.lane.lost:
+            lost = ",".join(self.lane.lost)[:LOST_MAX_CHARS]
+            headers.append((b"x-entrepot-lost", lost.encode("latin-1", "replace")))
+        return headers
 
 
 def _csv(countries: frozenset[str] | None) -> str:
@@ -101,6 +111,12 @@ def _usage(attempt: Attempt) -> Usage:
     return Usage(input=prompt, state="missing")
 
 
+def _notes(attempt: Attempt) -> tuple[str, ...]:
+    """What else was done on the way: a stream that was put right is no longer byte for byte."""
+    repaired = ("repaired",) if getattr(attempt.reader, "repaired", False) else ()
+    return (*attempt.lane.notes, *attempt.notes, *repaired)
+
+
 def _cost(attempt: Attempt, usage: Usage) -> Cost:
     per_hour = attempt.route.usd_per_hour
     if per_hour is None:
@@ -133,7 +149,10 @@ def _entry(attempt: Attempt) -> Entry:
         session=call.session,
         wire=call.record.wire,
         stream=call.peek.stream,
-        lane="relay",
+        lane="relay" if attempt.lane.relayed else "translate",
+        host_wire=attempt.lane.wire.name,
+        lost=",".join(attempt.lane.lost)[:LOST_MAX_CHARS],
+        notes="; ".join(_notes(attempt))[:NOTES_MAX_CHARS],
         model_asked=call.peek.model,
         provider=route.provider,
         model=route.model,

@@ -48,6 +48,7 @@ class Setup:
     warnings: tuple[Problem, ...]
     total_s: float
     connect_s: float
+    ping_s: float
     body_max_bytes: int
     admin_key: str | None
     principals: Mapping[str, Principal]
@@ -122,6 +123,7 @@ def compile_setup(loaded: Loaded, *, price_all: bool = False) -> Setup:
         warnings=loaded.warnings,
         total_s=server.timeouts.total_s,
         connect_s=server.timeouts.connect_s,
+        ping_s=server.timeouts.ping_s,
         body_max_bytes=server.body_max_mb * 1024 * 1024,
         admin_key=server.admin_key.get_secret_value() if server.admin_key else None,
         principals={form.hash: _principal(form, loaded.policy) for form in config.keys},

@@ -15,6 +15,7 @@ from billing.money import usd_text
 from billing.reports import FlowRow, SpendRow
 from gateway import routes
 from gateway.config import ModelForm
+from gateway.lanes import Cannot, Lane
 from gateway.routes import PLACE_FACTS, Provider
 from gateway.setup import Setup
 from providers.launch import State
@@ -61,6 +62,18 @@ def flow(row: FlowRow) -> dict[str, Any]:
     """Return what data of one label went to one operator and place."""
     told = asdict(row)
     return {**told, "operator": row.operator.split(","), "place": row.place.split(",")}
+
+
+def lane(found: Lane | Cannot) -> dict[str, Any]:
+    """Return how a route is asked, or why it cannot be."""
+    if isinstance(found, Cannot):
+        return {"lane": None, "why_not": found.reason, "field": found.field or None}
+    return {
+        "lane": "relay" if found.relayed else "translate",
+        "wire": found.wire.name,
+        "lost": list(found.lost),
+        "notes": list(found.notes),
+    }
 
 
 def provider(owner: Provider, setup: Setup, state: State | None, base_url: str) -> dict[str, Any]:

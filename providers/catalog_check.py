@@ -113,9 +113,34 @@ def cross_problems(raw: Mapping[str, Any], stem: str, families: Mapping[str, Any
         if raw.get("kind") == "aggregator" and "upstream" not in operator:
             right = "`upstream:` under `operator:`, `{is: unknown}` where the host decides per call"
             found.append((spot, f"an aggregator's endpoint needs {right}"))
+    spoken = _spoken(raw)
+    found += _wire_problems((), raw, spoken)
     for name in _table(raw, "models"):
-        found += _model_problems(str(name), _table(_table(raw, "models"), name), families)
+        said = _table(_table(raw, "models"), name)
+        found += _model_problems(str(name), said, families)
+        found += _wire_problems(("models", name), said, spoken)
     return found
+
+
+def _spoken(raw: Mapping[str, Any]) -> list[str]:
+    """Return the wires of the host and of all its endpoints."""
+    tables = [raw, *(_table(_table(raw, "endpoints"), name) for name in _table(raw, "endpoints"))]
+    return [str(wire) for table in tables for wire in _table(table, "wires")]
+
+
+def _wire_problems(spot: Loc, said: Mapping[str, Any], spoken: list[str]) -> list[Problem]:
+    """Return every use of a wire that the host does not speak: nothing would come of it."""
+    used: list[tuple[Loc, Any]] = [(("dialects", wire), wire) for wire in _table(said, "dialects")]
+    only = _table(said, "wires").get("is") if spot else None
+    if isinstance(only, list):
+        used += [(("wires", "is", index), wire) for index, wire in enumerate(only)]
+    for asked, instead in _table(_table(said, "tools_wire"), "is").items():
+        used += [(("tools_wire", "is", asked), wire) for wire in (asked, instead)]
+    return [
+        ((*spot, *loc), f"the host does not speak the wire `{wire}`; {nearest(str(wire), spoken)}")
+        for loc, wire in used
+        if wire not in spoken
+    ]
 
 
 def _model_problems(

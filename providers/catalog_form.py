@@ -19,10 +19,35 @@ from pydantic import (
     model_validator,
 )
 
+from providers.errors import ErrorKind
+from providers.schema_profiles import PROFILES
+
 UNKNOWN = "unknown"
 NO_PARENT = "none"
 PLACE_FACTS = ("processed_in", "trains_on_data", "retention_days", "zdr")
 MODEL_FACTS = ("maker", "weights", "licence", "context", "max_output")
+WireName = Literal[
+    "chat",
+    "responses",
+    "messages",
+    "gemini",
+    "converse",
+    "cohere",
+    "completions",
+    "embeddings",
+    "rerank",
+]
+Refusal = Literal[
+    "tools",
+    "forced_tools",
+    "parallel_tools",
+    "json_schema",
+    "json_object",
+    "reasoning",
+    "images",
+    "files",
+    "audio",
+]
 T = TypeVar("T")
 
 
@@ -60,9 +85,64 @@ def _parent(value: object) -> object:
     return {"name": "", "countries": []} if value == NO_PARENT else value
 
 
+def _wire(value: object) -> object:
+    return {"path": value} if isinstance(value, str) else value
+
+
+def _amount(text: str) -> str:
+    _decimal(text)
+    return text
+
+
+def _pattern(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as fault:
+        raise ValueError(f"`{text}` is not a regular expression: {fault}") from None
+    return text
+
+
+def _address(text: str) -> str:
+    if re.search(r"[{}]", re.sub(r"\{[a-z_]+\}", "", text)):
+        raise ValueError(f"`{text}` has a blank that is none; write it as {{region}}")
+    return text
+
+
+def _path(text: str) -> str:
+    if re.search(r"[{}]", text.replace("{model}", "")):
+        raise ValueError(f"`{text}` has another blank than {{model}}; others stand in base_url")
+    return text
+
+
+def _header(name: str) -> str:
+    if not re.fullmatch(r"[a-z0-9-]+", name):
+        raise ValueError(f"`{name}` is not the name of a header in lower case, such as x-region")
+    return name
+
+
+def _profile(text: str) -> str:
+    if text not in PROFILES:
+        raise ValueError(
+            f"`{text}` is no schema profile; known here: {', '.join(sorted(PROFILES))}"
+        )
+    return text
+
+
+def _error_kind(text: str) -> str:
+    if text not in set(ErrorKind):
+        raise ValueError(f"`{text}` is no kind of error; known here: {', '.join(ErrorKind)}")
+    return text
+
+
 Country = Annotated[str, AfterValidator(_country)]
 Exact = Annotated[Decimal, BeforeValidator(_decimal)]
 Countries = Annotated[list[Country] | None, BeforeValidator(_known)]
+Address = Annotated[str, Field(pattern=r"^https?://[^\s]+[^/\s]$"), AfterValidator(_address)]
+Path = Annotated[str, Field(pattern=r"^/[^\s]+$"), AfterValidator(_path)]
+Pattern = Annotated[str, AfterValidator(_pattern)]
+Dotted = Annotated[str, Field(pattern=r"^[^.\s]+(\.[^.\s]+)*$")]
+Header = Annotated[str, AfterValidator(_header)]
+Kind = Annotated[str, AfterValidator(_error_kind)]
 
 
 class Form(BaseModel):
@@ -128,36 +208,113 @@ class PlaceForm(Form):
     zdr: Fact[Literal["default", "on_approval", "no"]] | None = None
 
 
-class EndpointForm(PlaceForm):
-    """One address of a host. Without ``base_url`` the user gives it."""
+class WireAuthForm(Form):
+    """How the key is sent on one wire that wants it another way than the host's others."""
 
-    base_url: Fact[Annotated[str, Field(pattern=r"^https?://[^\s]+[^/\s]$")]] | None = None
+    kind: Literal["bearer", "header"]
+    header: str = "Authorization"
+
+
+class WireForm(Form):
+    """Where a wire is spoken; in the file a path alone may stand for it.
+
+    ``{model}`` in a path is the model's id; ``count_path`` is where the tokens of such a request
+    are counted. ``forward`` names the client's headers that may pass. ``source`` is where it was
+    read, if not where the base URL was.
+    """
+
+    path: Path
+    stream_path: Path | None = None
+    count_path: Path | None = None
+    base_url: Address | None = None
+    headers: dict[Header, str] = {}
+    forward: list[Header] = []
+    auth: WireAuthForm | None = None
+    source: list[str] = []
+
+
+# The one to prefer stands first: it is asked where the client's own wire is not spoken.
+Wires = Annotated[dict[WireName, Annotated[WireForm, BeforeValidator(_wire)]], Field(min_length=1)]
+
+
+class EndpointForm(PlaceForm):
+    """One address of a host. Without ``base_url`` the user gives it.
+
+    Its ``wires`` stand in the place of the host's, so that it may speak fewer of them. A base URL
+    may have blanks that the user fills: ``https://{region}.example.com``.
+    """
+
+    base_url: Fact[Address] | None = None
+    region: str | None = None
     operator: OperatorForm | None = None
     surcharge: Fact[Exact] | None = None
-    wires: dict[Literal["chat"], Annotated[str, Field(pattern="^/")]] | None = None
+    wires: Wires | None = None
 
 
 class AuthForm(Form):
-    """How the key is sent, and in which environment variable people keep it."""
+    """How the key is sent, and in which environment variable people keep it.
 
-    kind: Literal["bearer", "header", "none"]
+    ``aws`` signs each call, ``google`` fetches tokens; a key in the config is then a bearer token.
+    """
+
+    kind: Literal["bearer", "header", "none", "aws", "google"]
     header: str = "Authorization"
     env: str | None = None
 
 
 class DialectForm(Form):
-    """How the host deviates from its wire; a path is written with dots."""
+    """How one deviates from a wire, as ``providers.dialect`` says; a path is written with dots."""
 
     source: list[str] = Field(min_length=1)
     note: str = ""
-    ask_stream_usage: bool | None = None
-    rename: dict[str, str] | None = None
-    reasoning: Literal["inside", "beside"] | None = None
-    cached_read_paths: list[str] | None = None
-    cached_write_paths: list[str] | None = None
-    reasoning_paths: list[str] | None = None
-    cost_path: str | None = None
     refuses: list[str] | None = None
+    rename: dict[str, str] | None = None
+    structured: Literal["schema", "json", "none"] | None = None
+    forced_tools: bool | None = None
+    named_tools: bool | None = None
+    schema_profile: Annotated[str, AfterValidator(_profile)] | None = None
+    tool_ids: Pattern | None = None
+    image_urls: bool | None = None
+    efforts: dict[str, str] | None = None
+    thinking_off: bool | None = None
+    max_output: Annotated[int, Field(gt=0)] | None = None
+    max_stops: Annotated[int, Field(ge=0)] | None = None
+    error_kinds: dict[str, Kind] | None = None
+    ask_stream_usage: bool | None = None
+    developer_role: bool | None = None
+    tool_choice_words: dict[str, str] | None = None
+    replay_reasoning: str | None = None
+    think_tags: bool | None = None
+    repair_tool_calls: bool | None = None
+    parallel_switch: bool | None = None
+    cache_marks: bool | None = None
+    takes: list[str] | None = None
+    strips: list[str] | None = None
+    thinking_switch: Literal["type", "enable"] | None = None
+    prefill_flag: str | None = None
+    thinking: Literal["adaptive", "budget", "level", "none"] | None = None
+    mid_system: bool | None = None
+    version: str | None = None
+    prefill: bool | None = None
+    call_ids: bool | None = None
+    tool_result_images: bool | None = None
+    effort_path: Dotted | None = None
+    top_k_path: Dotted | None = None
+    reasoning: Literal["inside", "beside"] | None = None
+    cached_read_paths: list[Dotted] | None = None
+    cached_write_paths: list[Dotted] | None = None
+    reasoning_paths: list[Dotted] | None = None
+    cost_path: Dotted | None = None
+    usage_path: Dotted | None = None
+    zone_hours: float | None = None
+    cost_unit: Annotated[str, AfterValidator(_amount)] | None = None
+
+
+class SpeechForm(Form):
+    """Deviations on every wire, and those of one wire, which stand above them."""
+
+    dialect: DialectForm | None = None
+    dialects: dict[WireName, DialectForm] = {}
 
 
 class PricesForm(Form):
@@ -173,8 +330,8 @@ class PricesForm(Form):
     reasoning: Exact | None = None
 
 
-class FamilyForm(Form):
-    """What is true of a model at every host."""
+class FamilyForm(SpeechForm):
+    """What is true of a model at every host; ``cannot``: what it refuses or ignores."""
 
     maker: Fact[Org] | None = None
     weights: Fact[Literal["open", "closed"]] | None = None
@@ -182,13 +339,20 @@ class FamilyForm(Form):
     context: Fact[Annotated[int, Field(gt=0)]] | None = None
     max_output: Fact[Annotated[int, Field(gt=0)]] | None = None
     can: Fact[list[str]] | None = None
+    cannot: Fact[list[Refusal]] | None = None
 
 
-class ModelForm(FamilyForm):
-    """A model at one host; what it does not say, its family does."""
+class ModelForm(FamilyForm, PlaceForm):
+    """A model at one host; what it does not say, its family does.
+
+    What it says of its place stands above the endpoint. ``wires``: the only ones it is asked on;
+    ``tools_wire``: with function tools it is asked on another wire than the first of the two.
+    """
 
     family: str | None = None
     remote: Fact[bool] | None = None
+    wires: Fact[Annotated[list[WireName], Field(min_length=1)]] | None = None
+    tools_wire: Fact[dict[WireName, WireName]] | None = None
     prices: Fact[PricesForm] | None = None
 
 
@@ -199,7 +363,7 @@ class FamiliesForm(Form):
     families: dict[str, FamilyForm]
 
 
-class HostForm(Form):
+class HostForm(SpeechForm):
     """A host's file; its name is the host's ``id``."""
 
     id: str
@@ -209,10 +373,9 @@ class HostForm(Form):
     genai_prices: str | None = None
     operator: OperatorForm
     place: PlaceForm = PlaceForm()
-    wires: dict[Literal["chat"], Annotated[str, Field(pattern="^/")]]
+    wires: Wires
     default_endpoint: str
     endpoints: dict[str, EndpointForm] = Field(min_length=1)
-    dialect: DialectForm | None = None
     models: dict[str, ModelForm] = {}
     usual_ports: Fact[list[Annotated[int, Field(ge=1, le=65535)]]] | None = None
     health_path: Fact[str] | None = None

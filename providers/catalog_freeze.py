@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from types import MappingProxyType
@@ -21,9 +21,13 @@ from providers.catalog_form import (
     HostForm,
     ModelForm,
     OperatorForm,
+    SpeechForm,
+    WireForm,
 )
 from providers.dialect import Dialect, merged
-from providers.host import Country, Host, HostEndpoint, Model, Place, Source
+from providers.host import Country, Host, HostEndpoint, Model, Place, Source, WirePath
+
+MODELS_OWN = ("prices", "remote", "wires", "tools_wire")  # facts that no family has
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,7 @@ def frozen_host(form: HostForm, families: Mapping[str, Family]) -> Host:
     """Return the host that a checked form describes; ``families`` has those its models name."""
     sources = _sources(form)
     company, parent = form.operator.company.value, form.operator.parent.value
+    spoken = tuple(dict.fromkeys([*form.wires, *_wires_of(form.endpoints.values())]))
     return Host(
         id=form.id,
         name=form.name,
@@ -60,11 +65,17 @@ def frozen_host(form: HostForm, families: Mapping[str, Family]) -> Host:
         ),
         models=MappingProxyType(
             {
-                name: _model(name, said, families.get(said.family or ""), sources)
+                name: _model(
+                    name,
+                    said,
+                    families.get(said.family or ""),
+                    sources,
+                    _dialects(spoken, form, families.get(said.family or ""), said),
+                )
                 for name, said in form.models.items()
             }
         ),
-        dialect=_dialect(form.dialect) if form.dialect else Dialect(),
+        dialects=_dialects(spoken, form),
         usual_ports=tuple(_value(form.usual_ports) or ()),
         health_path=_value(form.health_path),
         launcher=form.launcher,
@@ -87,7 +98,9 @@ def _endpoint(
     return HostEndpoint(
         id=name,
         base_url=_value(said.base_url),
-        wires=MappingProxyType(dict([*host.wires.items(), *(said.wires or {}).items()])),
+        wires=MappingProxyType(
+            {wire: _wire(where) for wire, where in (said.wires or host.wires).items()}
+        ),
         place=Place(
             operator=_operator_countries(operator),
             processed_in=_set(facts["processed_in"].value),
@@ -97,6 +110,24 @@ def _endpoint(
         ),
         surcharge=_value(said.surcharge) or Decimal(1),
         evidence=MappingProxyType(evidence),
+        region=said.region,
+    )
+
+
+def _wires_of(endpoints: Iterable[EndpointForm]) -> Iterator[str]:
+    for said in endpoints:
+        yield from said.wires or ()
+
+
+def _wire(said: WireForm) -> WirePath:
+    return WirePath(
+        path=said.path,
+        stream_path=said.stream_path or said.path,
+        base_url=said.base_url,
+        count_path=said.count_path,
+        headers=MappingProxyType(said.headers),
+        forward=frozenset(said.forward),
+        auth=(said.auth.kind, said.auth.header) if said.auth else None,
     )
 
 
@@ -122,21 +153,24 @@ def _operator_evidence(operator: OperatorForm, sources: Mapping[str, Source]) ->
 
 
 def _model(
-    name: str, said: ModelForm, family: Family | None, sources: Mapping[str, Source]
+    name: str,
+    said: ModelForm,
+    family: Family | None,
+    sources: Mapping[str, Source],
+    dialects: Mapping[str, Dialect],
 ) -> Model:
     facts: dict[str, Fact[Any]] = {}
     evidence: dict[str, str] = {}
-    for fact in (*MODEL_FACTS, "can"):
+    for fact in (*MODEL_FACTS, "can", "cannot"):
         own = getattr(said, fact)
         told = own or (getattr(family.form, fact) if family else None)
         if told is not None:
             facts[fact] = told
             evidence[fact] = _evidence(told, sources if own or not family else family.sources)
-    prices = _value(said.prices)
-    if said.prices:
-        evidence["prices"] = _evidence(said.prices, sources)
-    if said.remote:
-        evidence["remote"] = _evidence(said.remote, sources)
+    for fact in (*PLACE_FACTS, *MODELS_OWN):
+        if told := getattr(said, fact):
+            evidence[fact] = _evidence(told, sources)
+    prices, wires = _value(said.prices), _value(said.wires)
     maker = _value(facts.get("maker"))
     return Model(
         id=name,
@@ -150,25 +184,59 @@ def _model(
         prices=MappingProxyType(prices.model_dump(exclude_none=True)) if prices else None,
         price_source=sources[said.prices.source[0]] if said.prices and prices else None,
         remote=bool(_value(said.remote)),
+        place=MappingProxyType(_place(said)),
+        wires=tuple(wires) if wires is not None else None,
+        tools_wire=MappingProxyType(_value(said.tools_wire) or {}),
+        cannot=_set(_value(facts.get("cannot"))) or frozenset(),
+        dialects=dialects,
         evidence=MappingProxyType(evidence),
     )
 
 
-def _dialect(form: DialectForm) -> Dialect:
-    def paths(dotted: list[str] | None) -> tuple[tuple[str, ...], ...] | None:
-        return None if dotted is None else tuple(tuple(path.split(".")) for path in dotted)
+def _place(said: ModelForm) -> dict[str, Any]:
+    # Only what is said, be it that it is unknown: the endpoint's own facts are below it.
+    told = {fact: getattr(said, fact) for fact in PLACE_FACTS}
+    place = {fact: one.value for fact, one in told.items() if one is not None}
+    if "processed_in" in place:
+        place["processed_in"] = _set(place["processed_in"])
+    return place
 
-    return merged(
-        Dialect(),
-        ask_stream_usage=form.ask_stream_usage,
-        rename=form.rename,
-        reasoning=form.reasoning,
-        cached_read_paths=paths(form.cached_read_paths),
-        cached_write_paths=paths(form.cached_write_paths),
-        reasoning_paths=paths(form.reasoning_paths),
-        cost_path=tuple(form.cost_path.split(".")) if form.cost_path else None,
-        refuses=_set(form.refuses),
-    )
+
+def _dialects(
+    wires: tuple[str, ...],
+    host: SpeechForm,
+    family: Family | None = None,
+    model: SpeechForm | None = None,
+) -> Mapping[str, Dialect]:
+    """Return the dialect of each wire: that of the family, of the host, of the model there."""
+    layers = [
+        (
+            _said(form.dialect) if form.dialect else {},
+            {str(wire): _said(said) for wire, said in form.dialects.items()},
+        )
+        for form in (family.form if family else None, host, model)
+        if form is not None
+    ]
+    found: dict[str, Dialect] = {}
+    for wire in wires:
+        dialect = Dialect()
+        for on_all, by_wire in layers:
+            for said in (on_all, by_wire.get(wire)):
+                # Most layers say nothing of most wires, and the catalogue has many models.
+                dialect = merged(dialect, said) if said else dialect
+        found[wire] = dialect
+    return MappingProxyType(found)
+
+
+def _said(form: DialectForm) -> dict[str, Any]:
+    # The form's words in the types that a dialect holds; what was not said is left out.
+    said = form.model_dump(exclude_none=True, exclude={"source", "note"})
+    for name, value in said.items():
+        if name.endswith("_paths"):
+            said[name] = tuple(tuple(path.split(".")) for path in value)
+        elif name.endswith("_path"):
+            said[name] = tuple(value.split("."))
+    return said
 
 
 def _sources(form: HostForm | FamiliesForm) -> Mapping[str, Source]:

@@ -16,49 +16,111 @@ def _nothing() -> Mapping[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """One host's way of speaking a wire; the defaults are the chat wire's own way.
+    """One host's way of speaking a wire, for one model; the defaults are the wire's own way.
 
-    ``ask_stream_usage``: whether ``stream_options.include_usage`` may be sent to the host.
-    ``rename``: a request's top-level field to the host's name for it. ``reasoning``: whether the
-    reasoning tokens stand inside ``completion_tokens`` or beside it. The paths lead into ``usage``,
-    the first one that holds a figure wins; ``cost_path`` leads to the host's own charge in USD.
-    ``refuses``: top-level fields that the host answers with an error.
+    Every wire: ``refuses`` are fields (the host's names, top level) that the host answers with an
+    error; ``rename`` leads from a request's top-level field to the host's name for it.
+    ``structured`` is what of ``response_format`` and its like the host keeps: a JSON schema, any
+    JSON, or nothing.
+    ``forced_tools`` False: a call cannot be required, nor a tool named; ``named_tools`` False: only
+    that. ``schema_profile`` is how tool and answer schemas must be lowered (``providers/schemas``).
+    ``tool_ids`` is a regular expression of the call ids that the host takes, "" any. ``image_urls``
+    False: pictures must come inside the body. ``efforts`` leads from our words for effort to the
+    host's ("" leaves it out); a word that is missing goes as it is. ``thinking_off`` False: this
+    model cannot be told not to think. ``max_output`` is sent where a wire needs a limit and the
+    client set none. ``max_stops`` bounds the stop sequences. ``error_kinds`` leads from the host's
+    own error codes to values of ``ErrorKind``, before the codes that all hosts share; a key with a
+    blank in it is looked for in the message, in lower case, and before the codes. ``zone_hours`` is
+    how far east of UTC the clock stands by which the host tells times without a zone.
+
+    Chat: ``ask_stream_usage``: whether ``stream_options.include_usage`` may be sent.
+    ``developer_role`` False: "system" instead. ``tool_choice_words`` replaces words of
+    ``tool_choice``. ``replay_reasoning`` is the field in which the host wants its reasoning back in
+    turns that called tools, "" where it wants none. ``think_tags``: reasoning stands in the text
+    between ``<think>`` and ``</think>``. ``repair_tool_calls``: the host's streams of tool calls
+    are malformed, and are repaired in the relay lane too. ``parallel_switch`` False: no
+    ``parallel_tool_calls``. ``cache_marks``: the host takes ``cache_control`` on parts.
+    ``takes`` are fields beyond the wire's own that the host knows (``top_k``). ``strips`` are
+    fields of messages that it refuses: what clients send back of other hosts' answers.
+    ``thinking_switch`` is how it is told to think or not beside an effort: ``type`` (an object
+    ``thinking``) or ``enable`` (``enable_thinking`` and ``thinking_budget``). ``prefill_flag`` is
+    the field of a last assistant message that has the host go on with it, "" where it starts anew.
+
+    Messages: ``thinking`` is how this model is told to think: ``adaptive`` (with an effort),
+    ``budget`` (of tokens) or ``none``. ``mid_system``: system messages between the others.
+    ``version`` is the ``anthropic-version`` to send for translated calls. ``prefill`` False: the
+    last message cannot be the assistant's, to be gone on with.
+    Responses: ``thinking`` ``none``: the model does not think, so that neither an effort nor its
+    state may be asked for. ``cache_marks``: the host takes ``prompt_cache_breakpoint`` on parts.
+    Gemini: ``thinking`` is ``level``, ``budget`` or ``none``. ``call_ids`` False: ids of calls are
+    refused. ``refuses`` may name inner fields with dots (``generationConfig.seed``).
+    Converse: ``thinking`` as in Messages; ``tool_result_images`` False: pictures stand beside.
+    ``effort_path`` leads to where the word for effort goes in the model's own fields, where
+    ``thinking`` is neither manner; ``top_k_path`` to where ``top_k`` goes there.
+
+    Usage: ``reasoning``: whether the reasoning tokens stand inside the output count or beside it.
+    The paths lead into ``usage``, the first one that holds a figure wins; ``cost_path`` leads to
+    the host's own charge, in units of ``cost_unit`` USD. ``usage_path`` leads to where else in a
+    chunk the host states its usage, if it states none at the wire's own place.
     """
 
-    ask_stream_usage: bool = True
+    refuses: frozenset[str] = frozenset()
     rename: Mapping[str, str] = field(default_factory=_nothing)
+    structured: Literal["schema", "json", "none"] = "schema"
+    forced_tools: bool = True
+    named_tools: bool = True
+    schema_profile: str = ""
+    tool_ids: str = ""
+    image_urls: bool = True
+    efforts: Mapping[str, str] = field(default_factory=_nothing)
+    thinking_off: bool = True
+    max_output: int | None = None
+    max_stops: int | None = None
+    error_kinds: Mapping[str, str] = field(default_factory=_nothing)
+    zone_hours: float = 0.0
+    ask_stream_usage: bool = True
+    developer_role: bool = True
+    tool_choice_words: Mapping[str, str] = field(default_factory=_nothing)
+    replay_reasoning: str = ""
+    think_tags: bool = False
+    repair_tool_calls: bool = False
+    parallel_switch: bool = True
+    cache_marks: bool = False
+    takes: frozenset[str] = frozenset()
+    strips: frozenset[str] = frozenset()
+    thinking_switch: Literal["", "type", "enable"] = ""
+    prefill_flag: str = ""
+    thinking: Literal["", "adaptive", "budget", "level", "none"] = ""
+    mid_system: bool = False
+    version: str = "2023-06-01"
+    prefill: bool = True
+    call_ids: bool = True
+    tool_result_images: bool = True
+    effort_path: Path | None = None
+    top_k_path: Path | None = ("top_k",)
     reasoning: Literal["inside", "beside"] = "inside"
     cached_read_paths: tuple[Path, ...] = (("prompt_tokens_details", "cached_tokens"),)
     cached_write_paths: tuple[Path, ...] = (("prompt_tokens_details", "cache_write_tokens"),)
     reasoning_paths: tuple[Path, ...] = (("completion_tokens_details", "reasoning_tokens"),)
     cost_path: Path | None = None
-    refuses: frozenset[str] = frozenset()
+    usage_path: Path | None = None
+    cost_unit: str = "1"
 
 
-def merged(
-    base: Dialect,
-    *,
-    ask_stream_usage: bool | None = None,
-    rename: Mapping[str, str] | None = None,
-    reasoning: Literal["inside", "beside"] | None = None,
-    cached_read_paths: tuple[Path, ...] | None = None,
-    cached_write_paths: tuple[Path, ...] | None = None,
-    reasoning_paths: tuple[Path, ...] | None = None,
-    cost_path: Path | None = None,
-    refuses: frozenset[str] | None = None,
-) -> Dialect:
+def merged(base: Dialect, said: Mapping[str, Any]) -> Dialect:
     """Return ``base`` with what is said laid over it; None leaves the base's value.
 
-    Renamings and refusals add to those of the base, everything else takes their place.
+    Mappings and refusals add to those of the base, everything else takes their place.
     """
-    said: dict[str, Any] = {
-        "ask_stream_usage": ask_stream_usage,
-        "rename": None if rename is None else MappingProxyType({**base.rename, **rename}),
-        "reasoning": reasoning,
-        "cached_read_paths": cached_read_paths,
-        "cached_write_paths": cached_write_paths,
-        "reasoning_paths": reasoning_paths,
-        "cost_path": cost_path,
-        "refuses": None if refuses is None else base.refuses | refuses,
-    }
-    return replace(base, **{name: value for name, value in said.items() if value is not None})
+    new: dict[str, Any] = {}
+    for name, value in said.items():
+        if value is None:
+            continue
+        before = getattr(base, name)
+        if isinstance(before, frozenset):
+            new[name] = before | frozenset(value)
+        elif isinstance(before, Mapping):
+            new[name] = MappingProxyType({**before, **value})
+        else:
+            new[name] = value
+    return replace(base, **new)

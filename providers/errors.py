@@ -13,6 +13,8 @@
         bad_request        the request itself is wrong: another route will not cure it
         context_too_long   the prompt does not fit this model
         filtered           the host's content filter refused
+        opaque_state       a signature or encrypted thought in the request is not the host's own, or
+                           not whole: without it the same request is good
         malformed          the answer is not what the wire promises (HTML, broken JSON)
         cut                the answer ended before its end
 
@@ -22,6 +24,8 @@ The router acts on the kind, never on the words of the message.
 from __future__ import annotations
 
 from enum import StrEnum
+
+from providers.scrub import scrub
 
 
 class ErrorKind(StrEnum):
@@ -39,12 +43,13 @@ class ErrorKind(StrEnum):
     BAD_REQUEST = "bad_request"
     CONTEXT_TOO_LONG = "context_too_long"
     FILTERED = "filtered"
+    OPAQUE_STATE = "opaque_state"
     MALFORMED = "malformed"
     CUT = "cut"
 
 
 class UpstreamError(Exception):
-    """A fault of one attempt.
+    """A fault of one attempt; ``message`` is the host's, without key material.
 
     ``status`` is the host's HTTP status where there was one, ``code`` its own code,
     ``retry_after_s`` seconds, ``request_id`` the host's id of the call, ``body`` the bytes of its
@@ -63,6 +68,7 @@ class UpstreamError(Exception):
         body: bytes | None = None,
         content_type: str = "",
     ) -> None:
+        message = scrub(message)
         super().__init__(message)
         self.kind = kind
         self.message = message

@@ -6,15 +6,19 @@ one was read and when.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from fnmatch import fnmatchcase
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 
 from providers.dialect import Dialect
 
+AuthKind = Literal["bearer", "header", "none", "aws", "google"]
+CHAT = "chat"
+_BLANK = re.compile(r"\{([a-z_]+)\}")
 Country = str  # ISO 3166 alpha-2, or "home", or "EEA" (some country of it, not said which)
 
 
@@ -44,13 +48,44 @@ class Place:
 NOWHERE_KNOWN = Place(None, None, None, None, None)
 
 
+def _none() -> Mapping[str, Any]:
+    return MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class WirePath:
+    """Where one wire is spoken at an endpoint.
+
+    ``path`` and ``stream_path`` stand under the endpoint's base URL, or under ``base_url`` where
+    the host speaks this wire at another address; ``{model}`` in them is the model's id as one
+    percent-encoded segment. ``count_path`` is where the host counts the tokens of such a request,
+    None where it does not. ``headers`` go with every call, ``forward`` names the client's headers
+    that may pass (in lower case; one of them replaces the fixed header of its name). ``auth`` is
+    the kind and the header of the credential where this wire wants another than the host's others.
+    """
+
+    path: str
+    stream_path: str
+    base_url: str | None = None
+    count_path: str | None = None
+    headers: Mapping[str, str] = field(default_factory=_none)
+    forward: frozenset[str] = frozenset()
+    auth: tuple[AuthKind, str] | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Model:
     """A model at a host; ``prices`` are USD per million tokens by bucket of usage.
 
     ``can`` holds what is known to work: that a word is missing proves nothing. ``remote`` marks a
     name that runs on somebody else's machines though the host is at home, so that nothing of the
-    endpoint's place holds for it.
+    endpoint's place holds for it. ``place`` has the facts of ``Place`` that differ for this name
+    from those of the endpoint; None in it is unknown, and stands above what the endpoint knows.
+
+    ``wires`` limits the model to some of the host's wires. ``tools_wire`` leads from a wire to the
+    one on which this model must be asked as soon as there are function tools. ``cannot`` has what
+    it is known to refuse or to ignore, in the words of ``can``: such a request needs another route.
+    ``dialects`` is how the host speaks each of its wires with this model, ready merged.
     """
 
     id: str
@@ -64,26 +99,57 @@ class Model:
     prices: Mapping[str, Decimal] | None = None
     price_source: Source | None = None
     remote: bool = False
-    evidence: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    place: Mapping[str, Any] = field(default_factory=_none)
+    wires: tuple[str, ...] | None = None
+    tools_wire: Mapping[str, str] = field(default_factory=_none)
+    cannot: frozenset[str] = frozenset()
+    dialects: Mapping[str, Dialect] = field(default_factory=_none)
+    evidence: Mapping[str, str] = field(default_factory=_none)
 
 
 @dataclass(frozen=True, slots=True)
 class HostEndpoint:
     """One address of a host; ``base_url`` None is given by the user.
 
-    ``wires`` leads from a wire to its path under the base URL; ``surcharge`` multiplies prices.
+    A base URL may have blanks in braces, such as ``{project}``, which the user's config fills.
+    ``wires`` leads from a wire to its place, the one to prefer first; ``surcharge`` multiplies
+    prices. ``region`` is the host's own name of the place, for signatures and for blanks.
     """
 
     id: str
     base_url: str | None
-    wires: Mapping[str, str]
+    wires: Mapping[str, WirePath]
     place: Place
     surcharge: Decimal
     evidence: Mapping[str, str]
+    region: str | None = None
+
+    @property
+    def blanks(self) -> tuple[str, ...]:
+        """What the user has to fill in the base URL, each name once."""
+        return tuple(dict.fromkeys(_BLANK.findall(self.base_url or "")))
+
+    def fits(self, base_url: str) -> bool:
+        """Whether ``base_url`` is this endpoint's own with its blanks filled, one segment each."""
+        if self.base_url is None:
+            return False
+        parts = _BLANK.split(self.base_url.rstrip("/"))
+        pattern, seen = "", set()
+        for index, part in enumerate(parts):
+            if not index % 2:
+                pattern += re.escape(part)
+            elif part in seen:
+                pattern += f"(?P={part})"
+            else:
+                seen.add(part)
+                pattern += rf"(?P<{part}>[A-Za-z0-9_-]+)"
+        return re.fullmatch(pattern, base_url.rstrip("/")) is not None
 
     def place_of(self, model: Model) -> Place:
         """Return what holds for ``model`` here: nothing, where it runs on other machines."""
-        return NOWHERE_KNOWN if model.remote else self.place
+        if model.remote:
+            return NOWHERE_KNOWN
+        return replace(self.place, **model.place) if model.place else self.place
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +158,17 @@ class Host:
 
     ``models_path`` stands under the base URL as the wires do; ``health_path`` under the root of the
     server, since no server has it under ``/v1``. ``genai_prices`` is the host's id in that package.
-    ``launcher`` is the module that runs such a server for the gateway.
+    ``launcher`` is the module that runs such a server for the gateway. ``dialects`` holds for
+    models that are not in ``models``; ``dialect`` is that of the chat wire.
+
+    ``auth_kind`` aws signs each call and google sends a token that expires; a fixed key given to
+    either goes as a bearer token.
     """
 
     id: str
     name: str
     kind: Literal["hosted", "aggregator", "home"]
-    auth_kind: Literal["bearer", "header", "none"]
+    auth_kind: AuthKind
     auth_header: str
     auth_env: str | None
     operator_name: str
@@ -107,12 +177,22 @@ class Host:
     default_endpoint: str
     endpoints: Mapping[str, HostEndpoint]
     models: Mapping[str, Model]
-    dialect: Dialect
+    dialects: Mapping[str, Dialect]
     usual_ports: tuple[int, ...]
     health_path: str | None
     launcher: str | None
     models_path: str | None
     sources: Mapping[str, Source]
+
+    @property
+    def dialect(self) -> Dialect:
+        """How the host speaks the chat wire with a model that nothing is known of."""
+        return self.dialects.get(CHAT, Dialect())
+
+    def dialect_of(self, model: Model, wire: str) -> Dialect:
+        """Return how ``wire`` is spoken here with ``model``, which ``Host.model`` gave."""
+        found = model.dialects.get(wire) or self.dialects.get(wire)
+        return found if found is not None else Dialect()
 
     def model(self, model_id: str) -> Model:
         """Return the model of that id, else of the first pattern that fits, else an unknown one.

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
 from billing import pricing
@@ -24,8 +25,11 @@ DropReason = Literal["policy", "unavailable", "health", "price", "capability"]
 class Route:
     """One model at one configured provider; a value, without any I/O.
 
-    ``name`` is ``provider/model``, ``model`` the host's own id. ``available`` is "" or why it
-    cannot be called ("X_API_KEY is not set"). ``surcharge`` multiplies every price (1 is none).
+    ``name`` is ``provider/model``, ``model`` the host's own id. ``dialects`` has the wires on which
+    the model may be asked here, the best one first, each with the host's way of speaking it;
+    ``tools_wire`` leads from one of them to the one that must be used instead when the request has
+    function tools. ``cannot`` holds what is known not to work. ``available`` is "" or why it cannot
+    be called ("X_API_KEY is not set"). ``surcharge`` multiplies every price (1 is none).
     ``usd_per_hour`` is what an hour of answering costs where that, and no price per token, was
     stated.
     """
@@ -34,13 +38,15 @@ class Route:
     provider: str
     model: str
     endpoint: Endpoint
-    dialect: Dialect
+    dialects: Mapping[str, Dialect]
     facts: RouteFacts
     prices: pricing.PriceList | None = None
     surcharge: Decimal = Decimal(1)
     context: int | None = None
     max_output: int | None = None
     can: frozenset[str] = frozenset()
+    cannot: frozenset[str] = frozenset()
+    tools_wire: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     available: str = ""
     launched: bool = False
     usd_per_hour: Decimal | None = None

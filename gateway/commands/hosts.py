@@ -14,7 +14,10 @@ def address(owner: Provider) -> str:
     if owner.form.launch is not None:
         return f"started by the gateway: {owner.form.launch.model}"
     base = owner.endpoint.base_url
-    return f"{base}{owner.endpoint.chat_path}" if base else "no address"
+    if not base:
+        return "no address"
+    first = next(iter(owner.endpoint.wires))
+    return owner.endpoint.address(first, "{model}").replace("%7Bmodel%7D", "{model}")
 
 
 def key_state(owner: Provider) -> str:
@@ -23,6 +26,8 @@ def key_state(owner: Provider) -> str:
         return "set"
     if owner.host.auth_kind == "none":
         return "not needed"
+    if owner.endpoint.signer is not None:
+        return owner.form.credentials or "this machine's credentials"
     return f"not set ({owner.host.auth_env})" if owner.host.auth_env else "not set"
 
 

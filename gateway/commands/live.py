@@ -14,10 +14,12 @@ from typing import Any
 from gateway import exchange
 from gateway.app import opened
 from gateway.auth import Principal
+from gateway.entrance import Entrance
 from gateway.front import Message
 from gateway.house import House
 from gateway.log import LineLog
 from gateway.setup import NO_TEAM, Setup
+from providers.wires.registry import WIRES
 
 CALLER = "check --live"
 QUESTION = [{"role": "user", "content": "Say yes."}]
@@ -69,7 +71,7 @@ async def _one(house: House, name: str) -> Tried:
         answered.append(message)
 
     began = time.perf_counter()
-    await exchange.run(house, {"headers": []}, receive, send)
+    await exchange.run(house, Entrance(WIRES["chat"]), {"headers": []}, receive, send)
     took = int((time.perf_counter() - began) * 1000)
     headers = dict(answered[0]["headers"])
     status: int = answered[0]["status"]

@@ -23,7 +23,7 @@ def test_every_spelling_of_an_address_leads_to_one_place_by_the_path_of_traffic(
     path = config(tmp_path, providers=whole, models={"all": [f"{name}/m" for name in whole]})
     found = told("check", "--live", "--config", path)
     assert {provider["address"] for provider in found["providers"]} == {
-        f"{upstream.url}/v1/chat/completions"
+        f"{upstream.url}/v1/responses"
     }
     assert [(tried["route"], tried["good"]) for tried in found["live"]] == [
         (f"{name}/m", True) for name in whole

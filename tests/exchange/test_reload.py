@@ -101,7 +101,7 @@ def test_an_edit_cannot_open_what_was_closed(build: Callable[..., House]) -> Non
 
 async def test_a_call_whose_server_is_no_longer_launched_can_go_elsewhere(house: House) -> None:
     known = house.gateway.setup.route("one/m").endpoint
-    gone = replace(known, provider="gone", chat=None)
+    gone = replace(known, provider="gone", base_url="")
     with pytest.raises(UpstreamError, match="no longer launches gone") as caught:
-        await house.gateway.house.target(gone, 1)
+        await house.gateway.house.base_url(gone, 1)
     assert caught.value.kind is ErrorKind.CONNECT

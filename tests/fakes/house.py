@@ -23,7 +23,9 @@ from gateway.auth import key_hash
 from gateway.books import Books
 from gateway.config_file import read
 from gateway.dashboard import pages
+from gateway.recall import Recall
 from gateway.setup import Setup, compile_setup
+from gateway.stored import Stored
 from tests.unit.billing.samples import an_entry
 
 ADMIN_KEY = "admin-canary-key"
@@ -69,6 +71,8 @@ class FakeHouse:
     journal: Journal
     drain: Drain
     store: Store
+    recall: Recall = field(default_factory=lambda: Recall(60, 0))
+    stored: Stored = field(default_factory=lambda: Stored(60, 0))
     launched: dict[str, Any] = field(default_factory=dict)
     unsaved: deque[Entry] = field(default_factory=deque)
     trouble: str = ""

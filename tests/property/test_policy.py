@@ -213,13 +213,13 @@ CEILING = st.sampled_from([None, Decimal(0), Decimal("0.5"), Decimal("0.51")])
 
 
 def route_of(facts: RouteFacts, available: str = "") -> Route:
-    endpoint = Endpoint(facts.provider, "host", "default", "", "", None, Timeouts(1, 1, 1, 1), ())
+    endpoint = Endpoint(facts.provider, "host", "default", "", {}, Timeouts(1, 1, 1, 1))
     return Route(
         facts.name,
         facts.provider,
         facts.model,
         endpoint,
-        Dialect(),
+        {"chat": Dialect()},
         facts,
         available=available,
     )

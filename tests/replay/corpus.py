@@ -7,9 +7,10 @@ so they are written anew.
 
 from __future__ import annotations
 
+import base64
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,26 @@ from typing import Any
 import pytest
 
 from tests.fakes.answers import Behaviour
+from tests.unit.providers.frames import stream as frames
 
 CORPUS = Path(__file__).parents[3] / "shared" / "corpus"
 CHAT = "openai_chat"
+# Kinds of recording, and the host's wire that each is of.
+WIRES: Mapping[str, str] = {
+    CHAT: "chat",
+    "openai_responses": "responses",
+    "anthropic_messages": "messages",
+    "vertex_anthropic": "messages",
+    "gemini_generate": "gemini",
+    "bedrock_converse": "converse",
+    "cohere_chat": "cohere",
+}
+EVENTS = "text/event-stream"
+STREAM_TYPES = {"converse": "application/vnd.amazon.eventstream"}
 # They belong to the recorded connection and not to the one that plays it again.
 FRAMING_HEADERS = frozenset({"transfer-encoding", "content-length", "connection"})
+# What the recorders put in the place of a header's value.
+HIDDEN = "**REDACTED**"
 STREAM_PIECE_BYTES = 1000
 
 
@@ -30,7 +46,8 @@ class Case:
     """One recorded exchange.
 
     ``host`` is "" and ``request`` None where only the answer was kept. ``is_stream`` says what came
-    back, not what was asked for: an error to a stream request is JSON.
+    back, not what was asked for: an error to a stream request is JSON. ``asked_stream`` says what
+    was asked for. ``endpoint`` is the path that was asked, "" where nobody kept it.
     """
 
     id: str
@@ -43,6 +60,32 @@ class Case:
     headers: Mapping[str, str]
     body: bytes
     is_stream: bool
+    kind: str = CHAT
+    endpoint: str = ""
+    asked_stream: bool = False
+
+    @property
+    def wire(self) -> str:
+        """The host's wire; "" where it is none that the gateway speaks."""
+        return WIRES.get(self.kind, "")
+
+    def in_pieces(self, pieces: Sequence[bytes]) -> Behaviour:
+        """Return what makes the fake upstream give this answer again in just these chunks."""
+        kind = STREAM_TYPES.get(self.wire, EVENTS) if self.is_stream else "application/json"
+        given = {
+            name: value
+            for name, value in self.headers.items()
+            if name not in FRAMING_HEADERS and value != HIDDEN
+        }
+        if self.is_stream or "content-type" not in given:
+            # Of some streams only the answer's events were kept, under another header.
+            given["content-type"] = kind
+        return Behaviour(
+            self.status,
+            tuple(given.items()),
+            tuple(pieces),
+            framing="chunked" if self.is_stream else "length",
+        )
 
     def behaviour(self, piece_bytes: int = STREAM_PIECE_BYTES) -> Behaviour:
         """Return what makes the fake upstream give this answer again.
@@ -70,6 +113,13 @@ def index() -> list[dict[str, Any]]:
     with path.open(encoding="utf-8") as lines:
         rows: list[dict[str, Any]] = [json.loads(line) for line in lines]
     return sorted(rows, key=lambda row: str(row["path"]))
+
+
+def cases(kinds: Collection[str] = WIRES) -> Iterator[Case]:
+    """Yield every recording of ``kinds``, always in the same order."""
+    for row in index():
+        if row["kind"] in kinds:
+            yield _read(row)
 
 
 def chat_cases(
@@ -112,12 +162,7 @@ def counts() -> dict[str, Counter[str]]:
 
 def _read(row: Mapping[str, Any]) -> Case:
     kept = json.loads((CORPUS / str(row["path"])).read_text(encoding="utf-8"))
-    if "sse_text" in kept:
-        body = kept["sse_text"].encode()
-    elif "response_text" in kept:
-        body = kept["response_text"].encode()
-    else:
-        body = json.dumps(kept["response_body"], ensure_ascii=False).encode()
+    body, is_stream = _body(kept)
     return Case(
         id=str(row["path"]).removesuffix(".json"),
         host=kept.get("host") or "",
@@ -128,5 +173,28 @@ def _read(row: Mapping[str, Any]) -> Case:
         status=kept["status"],
         headers={name.lower(): value for name, value in kept["response_headers"].items()},
         body=body,
-        is_stream="sse_text" in kept,
+        is_stream=is_stream,
+        kind=str(row["kind"]),
+        endpoint=kept.get("endpoint") or "",
+        asked_stream=bool(row["stream"]),
     )
+
+
+def _body(kept: Mapping[str, Any]) -> tuple[bytes, bool]:
+    """Return the bytes of an answer, and whether they are a stream."""
+    if "sse_text" in kept:
+        return kept["sse_text"].encode(), True
+    if "eventstream_b64" in kept:
+        return base64.b64decode(kept["eventstream_b64"]), True
+    if "events_only" in kept:
+        return frames(*(next(iter(one.items())) for one in kept["events_only"])), True
+    if "ndjson_text" in kept:
+        return kept["ndjson_text"].encode(), True
+    if "response_text" in kept:
+        return kept["response_text"].encode(), False
+    said = kept["response_body"]
+    if kept["kind"] == "gemini_generate" and isinstance(said, list) and kept["status"] == 200:
+        # A stream as one array, for who does not ask for events; a gateway asks for them.
+        lines = (json.dumps(one, ensure_ascii=False) for one in said)
+        return "".join(f"data: {line}\r\n\r\n" for line in lines).encode(), True
+    return json.dumps(said, ensure_ascii=False).encode(), False

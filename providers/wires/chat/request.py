@@ -1,163 +1,98 @@
-"""Reads a client's chat request, and writes it for a host.
+"""A client's chat request on its way to a host of the same wire.
 
-The body is decoded once with a strict parser into plain values; what policy judged is what is sent
-on, every unknown field included.
+What policy judged is what is sent on, every unknown field included; only what the host's dialect
+says otherwise is put in its words.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from providers.dialect import Dialect
+from providers.json_body import decode as decode
+from providers.wires.chat.callids import CallIds
+from providers.wires.chat.checks import check
+from providers.wires.wire import BadRequestError as BadRequestError
+from providers.wires.wire import Json
+from providers.wires.wire import Peek as Peek
 
-Json = dict[str, Any]
+# What kinds of content parts ask of a route.
+NEEDS = {"image_url": "images", "input_audio": "audio", "file": "files"}
 
-NUMBER = (int, float)
-# Top-level fields whose type every host agrees on; a field that is not here passes unread.
-TYPES: Mapping[str, tuple[tuple[type, ...], str]] = {
-    "model": ((str,), "a string"),
-    "messages": ((list,), "a list of messages"),
-    "stream": ((bool,), "true or false"),
-    "stream_options": ((dict,), "an object"),
-    "temperature": (NUMBER, "a number"),
-    "top_p": (NUMBER, "a number"),
-    "presence_penalty": (NUMBER, "a number"),
-    "frequency_penalty": (NUMBER, "a number"),
-    "n": ((int,), "a whole number"),
-    "seed": ((int,), "a whole number"),
-    "max_tokens": ((int,), "a whole number"),
-    "max_completion_tokens": ((int,), "a whole number"),
-    "top_logprobs": ((int,), "a whole number"),
-    "logprobs": ((bool,), "true or false"),
-    "stop": ((str, list), "a string or a list of strings"),
-    "tools": ((list,), "a list of tools"),
-    "tool_choice": ((str, dict), "a string or an object"),
-    "parallel_tool_calls": ((bool,), "true or false"),
-    "response_format": ((dict,), "an object"),
-    "logit_bias": ((dict,), "an object"),
-    "metadata": ((dict,), "an object"),
-    "user": ((str,), "a string"),
-}
-MODEL_MAX_CHARS = 256
-AT_LEAST_ONE = ("n", "max_tokens", "max_completion_tokens")
-
-_decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
 
 
-class BadRequestError(Exception):
-    """The client's body is not a chat request; ``param`` is the path of the field at fault."""
-
-    def __init__(self, message: str, param: str | None = None) -> None:
-        super().__init__(message)
-        self.message = message
-        self.param = param
-
-
-@dataclass(frozen=True, slots=True)
-class Peek:
-    """What the gateway needs to know of a request before it goes anywhere.
-
-    ``text_bytes`` is the size of the body, an upper bound for its prompt. ``max_output`` is the
-    client's own limit of output tokens for one choice.
-    """
-
-    model: str
-    stream: bool
-    wants_usage: bool
-    max_output: int | None
-    n: int
-    text_bytes: int
-
-
-def decode(raw: bytes) -> Json:
-    """Return the body as plain values. Raises ``BadRequestError`` where it is not a JSON object."""
-    try:
-        body = _decode(raw)
-    except UnicodeDecodeError as fault:
-        raise BadRequestError(
-            f"the body is not UTF-8 (byte {fault.start}); send JSON encoded as UTF-8"
-        ) from None
-    except RecursionError:
-        raise BadRequestError("the body is nested too deeply") from None
-    except msgspec.MsgspecError as fault:
-        raise BadRequestError(f"the body is not valid JSON: {_first_line(fault)}") from None
-    if not isinstance(body, dict):
-        raise BadRequestError("the body must be a JSON object with `model` and `messages`")
-    return body
-
-
-def peek(body: Json, text_bytes: int) -> Peek:
+def peek(body: Json, text_bytes: int, _path: str = "") -> Peek:
     """Return what a request asks for. Raises ``BadRequestError`` naming the field at fault."""
-    for name in body.keys() & TYPES.keys():
-        _check_type(name, body[name])
-    model = body.get("model")
-    if not model:
-        raise BadRequestError("`model` is missing: name one of GET /v1/models", "model")
-    if len(model) > MODEL_MAX_CHARS or not model.isprintable():
-        raise BadRequestError(
-            f"`model` must be at most {MODEL_MAX_CHARS} printable characters", "model"
-        )
-    _check_messages(body.get("messages"))
+    check(body)
     options = body.get("stream_options") or {}
     return Peek(
-        model=model,
+        model=body["model"],
         stream=bool(body.get("stream")),
         wants_usage=bool(options.get("include_usage")),
         max_output=body.get("max_completion_tokens") or body.get("max_tokens"),
         n=body.get("n") or 1,
         text_bytes=text_bytes,
+        needs=_needs(body),
     )
 
 
-def _check_type(name: str, value: Any) -> None:
-    if value is None:
-        return
-    types, words = TYPES[name]
-    # bool is an int to Python, but not to any host.
-    if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
-        raise BadRequestError(f"`{name}` must be {words}, not {_kind(value)}", name)
-    if name in AT_LEAST_ONE and isinstance(value, int) and value < 1:
-        raise BadRequestError(f"`{name}` must be at least 1, not {value}", name)
-
-
-def _check_messages(messages: Any) -> None:
-    if not messages:
-        raise BadRequestError(
-            '`messages` must have at least one message, such as {"role": "user", "content": "…"}',
-            "messages",
-        )
-    for index, message in enumerate(messages):
-        if not isinstance(message, dict):
-            raise BadRequestError(
-                f"`messages[{index}]` must be an object, not {_kind(message)}", f"messages[{index}]"
-            )
-        if not isinstance(message.get("role"), str):
-            raise BadRequestError(
-                f"`messages[{index}].role` must be a string such as user or assistant",
-                f"messages[{index}].role",
-            )
+def _needs(body: Json) -> frozenset[str]:
+    found = set()
+    if body.get("tools") or body.get("functions"):
+        found.add("tools")
+        if forces_a_tool(body):
+            found.add("forced_tool")
+    output = body.get("response_format")
+    if output and output.get("type") == "json_schema":
+        found.add("schema")
+    for message in body["messages"]:
         content = message.get("content")
-        if content is not None and not isinstance(content, str | list):
-            raise BadRequestError(
-                f"`messages[{index}].content` must be a string or a list of parts, "
-                f"not {_kind(content)}",
-                f"messages[{index}].content",
-            )
+        if type(content) is list:
+            for part in content:
+                kind = part.get("type") if isinstance(part, dict) else None
+                if isinstance(kind, str) and kind in NEEDS:
+                    found.add(NEEDS[kind])
+    return frozenset(found)
+
+
+def forces_a_tool(body: Json) -> bool:
+    """Whether ``tool_choice`` (or ``function_call``) leaves the model no choice but to call."""
+    choice = body.get("tool_choice")
+    if choice is None:
+        return isinstance(body.get("function_call"), dict)
+    if not isinstance(choice, dict):
+        return choice in ("required", "any")
+    if choice.get("type") != "allowed_tools":
+        return True
+    allowed = choice.get("allowed_tools")
+    return isinstance(allowed, dict) and allowed.get("mode") == "required"
 
 
 def refused(body: Json, dialect: Dialect) -> str | None:
     """Return the first field of ``body`` that the host would refuse, None where it takes all."""
-    if not dialect.refuses:
-        return None
-    return next((name for name in body if name in dialect.refuses and body[name] is not None), None)
+    if dialect.refuses:
+        for name in body:
+            if name in dialect.refuses and body[name] is not None:
+                return name
+    if dialect.structured != "schema":
+        kind = (body.get("response_format") or {}).get("type")
+        if kind == "json_schema" or (kind == "json_object" and dialect.structured == "none"):
+            return "response_format"
+    if not dialect.forced_tools and forces_a_tool(body):
+        return "tool_choice"
+    if not dialect.named_tools and isinstance(body.get("tool_choice"), dict):
+        return "tool_choice"
+    if dialect.max_stops is not None:
+        stop = body.get("stop")
+        if isinstance(stop, list) and len(stop) > dialect.max_stops:
+            return "stop"
+    return None
 
 
-def write(body: Json, model: str, dialect: Dialect) -> bytes:
+def patch(body: Json, model: str, dialect: Dialect) -> bytes:
     """Return the bytes for a host: the judged body under the host's names for model and fields.
 
     A stream asks for its usage where the host allows it, whether or not the client did; the relay
@@ -169,22 +104,51 @@ def write(body: Json, model: str, dialect: Dialect) -> bytes:
             out["stream_options"] = {**(out.get("stream_options") or {}), "include_usage": True}
         else:
             out.pop("stream_options", None)
+    if dialect.tool_choice_words:
+        _say_choice(out, dialect)
     for name, theirs in dialect.rename.items():
         if name in out:
             value = out.pop(name)
             out.setdefault(theirs, value)
+    if not dialect.developer_role or dialect.tool_ids or dialect.strips:
+        out["messages"] = _messages(out["messages"], dialect)
     return _encode(out)
 
 
-def _first_line(fault: Exception) -> str:
-    return str(fault).partition("\n")[0]
+def _say_choice(out: Json, dialect: Dialect) -> None:
+    said = out.get("tool_choice")
+    if not isinstance(said, str) or said not in dialect.tool_choice_words:
+        return
+    word = dialect.tool_choice_words[said]
+    if word:
+        out["tool_choice"] = word
+    else:
+        del out["tool_choice"]
 
 
-def _kind(value: Any) -> str:
-    if value is None:
-        return "null"
-    kinds = {
-        bool: "true or false", int: "a number", float: "a number",
-        str: "a string", list: "a list", dict: "an object",
-    }  # fmt: skip
-    return kinds[type(value)]
+def _messages(messages: list[Json], dialect: Dialect) -> list[Json]:
+    ids = CallIds(dialect.tool_ids)
+    out = []
+    for message in messages:
+        change: Json = {}
+        role = message["role"]
+        if role == "developer" and not dialect.developer_role:
+            change["role"] = "system"
+        elif (
+            dialect.tool_ids and role == "assistant" and isinstance(message.get("tool_calls"), list)
+        ):
+            change["tool_calls"] = [_with_id(call, ids) for call in message["tool_calls"]]
+        elif dialect.tool_ids and role == "tool" and isinstance(message.get("tool_call_id"), str):
+            change["tool_call_id"] = ids.theirs(message["tool_call_id"])
+        if change:
+            message = {**message, **change}
+        if not dialect.strips.isdisjoint(message):
+            message = {name: v for name, v in message.items() if name not in dialect.strips}
+        out.append(message)
+    return out
+
+
+def _with_id(call: Any, ids: CallIds) -> Any:
+    if isinstance(call, dict) and isinstance(call.get("id"), str):
+        return {**call, "id": ids.theirs(call["id"])}
+    return call

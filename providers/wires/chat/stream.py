@@ -1,4 +1,4 @@
-"""Reads a chat stream as it passes: content seen, usage, finish, errors. The tap of the relay.
+"""Reads a chat stream: as it passes (the tap of the relay), or as events in the neutral form.
 
 ``feed`` takes bytes cut anywhere and gives the bytes to send on, always whole events, so that an
 error event of ours can follow any of them.
@@ -13,19 +13,27 @@ import msgspec
 from providers.dialect import Dialect
 from providers.errors import ErrorKind, UpstreamError
 from providers.framing import EventSplitter, EventTooLongError, event_data
+from providers.ir import Event, Started
 from providers.usage import MISSING, Usage
+from providers.wires.chat.counts import usage_elsewhere, usage_of
 from providers.wires.chat.errors import error_of
-from providers.wires.chat.response import usage_of
+from providers.wires.chat.events import Cleaner
+from providers.wires.chat.finish import error_in
+from providers.wires.chat.reasoning import plain_text
+from providers.wires.chat.repair import Repair
+from providers.wires.chat.states import states_in
 
 
-class _Choice(msgspec.Struct):
+# Both live for one event only, so the collector of circles need not know them.
+class _Choice(msgspec.Struct, gc=False):
     delta: dict[str, Any] | None = None
     finish_reason: str | None = None
     usage: dict[str, Any] | None = None
+    # Only of completions without messages (``providers/wires/plain``).
     text: str | None = None
 
 
-class _Chunk(msgspec.Struct):
+class _Chunk(msgspec.Struct, gc=False):
     choices: list[_Choice] | None = None
     usage: dict[str, Any] | None = None
     error: Any = None
@@ -37,48 +45,70 @@ _decode_any = msgspec.json.Decoder().decode
 
 
 class StreamReader:
-    """The state of one stream.
+    """The state of one stream; attributes as in ``wire.Reader``.
 
-    ``content`` turns True with the first event that holds content or ends an answer; ``done`` with
-    ``[DONE]``; ``fault`` is set by an error event, by broken JSON, or by an end that is none.
-    ``text_bytes`` counts what the client has been given, for an estimate where no usage comes.
+    ``repaired``: tool calls were put right, so that the stream is no longer byte for byte.
+    ``thoughts`` are the pieces of reasoning that passed, kept only for a host that wants them back.
     """
 
     __slots__ = (
+        "_cleaner",
         "_dialect",
+        "_issuer",
+        "_keeps_thoughts",
+        "_repair",
         "_said",
         "_splitter",
         "_strip_usage",
+        "calls",
         "content",
         "done",
         "fault",
         "finish",
         "model",
+        "states",
         "text_bytes",
+        "thoughts",
     )
 
-    def __init__(self, dialect: Dialect, *, strip_usage: bool) -> None:
+    def __init__(self, dialect: Dialect, issuer: str = "", strip_usage: bool = False) -> None:
         self._dialect = dialect
+        self._issuer = issuer
         self._strip_usage = strip_usage
         self._splitter = EventSplitter()
         self._said: dict[str, Any] | None = None
+        self._repair = Repair() if dialect.repair_tool_calls else None
+        self._cleaner: Cleaner | None = None
+        self._keeps_thoughts = bool(dialect.replay_reasoning)
         self.content = False
         self.done = False
         self.fault: UpstreamError | None = None
         self.finish = ""
         self.model = ""
         self.text_bytes = 0
+        self.states: list[str] = []
+        self.calls: list[str] = []
+        self.thoughts: list[str] = []
+
+    @property
+    def repaired(self) -> bool:
+        """Whether something of the stream was put right on its way."""
+        return self._repair is not None and self._repair.repaired
 
     def feed(self, data: bytes) -> bytes:
         """Return the whole events that ``data`` completes, less those the client did not ask for.
 
         After ``fault`` is set nothing more comes out.
         """
+        # Not by way of `_split`: this is the hottest path of the gateway.
         try:
             events = self._splitter.feed(data)
         except EventTooLongError as fault:
             self.fault = UpstreamError(ErrorKind.MALFORMED, str(fault))
             return b""
+        if self._repair is not None:
+            passing = [event for event in events if self._passes(event)]
+            return b"".join([self._put_right(event, self._repair) for event in passing])
         if len(events) == 1:
             return events[0] if self._passes(events[0]) else b""
         return b"".join([event for event in events if self._passes(event)])
@@ -95,16 +125,53 @@ class StreamReader:
             if self.fault is not None and self.fault.kind is ErrorKind.MALFORMED:
                 # Half an event is the mark of a cut, unless the answer had ended before it.
                 self.fault = None
-        if self.fault is None and not self.done and not self.finish:
-            self.fault = UpstreamError(
-                ErrorKind.CUT, "the stream ended without a finish reason or [DONE]"
-            )
+            elif out and self._repair is not None:
+                out = self._put_right(out, self._repair)
+        self._check_end()
         return out
+
+    def events(self, data: bytes) -> list[Event]:
+        """Return what ``data`` completes in the neutral form, clean."""
+        out: list[Event] = []
+        for event in self._split(data):
+            if self.fault is not None or self.done:
+                break
+            out += self._read(event)
+        return out
+
+    def close(self) -> list[Event]:
+        """Return what was left at the end of the body; sets ``fault`` where it was cut."""
+        if self.fault is not None or self.done:
+            return []
+        rest = self._splitter.rest()
+        out = self._read(rest, is_last=True) if rest.strip() else []
+        return out + self._closing()
+
+    def _closing(self) -> list[Event]:
+        self._check_end()
+        if self.done or self.fault is not None or self._cleaner is None:
+            return []
+        return self._told(self._cleaner, self._cleaner.end())
 
     @property
     def usage(self) -> Usage:
         """The usage that the host reported so far; MISSING where it reported none."""
+        if self._cleaner is not None:
+            return self._cleaner.usage
         return usage_of(self._said, self._dialect) if self._said is not None else MISSING
+
+    def _split(self, data: bytes) -> list[bytes]:
+        try:
+            return self._splitter.feed(data)
+        except EventTooLongError as fault:
+            self.fault = UpstreamError(ErrorKind.MALFORMED, str(fault))
+            return []
+
+    def _check_end(self) -> None:
+        if self.fault is None and not self.done and not self.finish:
+            self.fault = UpstreamError(
+                ErrorKind.CUT, "the stream ended without a finish reason or [DONE]"
+            )
 
     def _passes(self, event: bytes) -> bool:
         if self.fault is not None or self.done:
@@ -119,16 +186,20 @@ class StreamReader:
         if chunk is None:
             return self.fault is None
         if chunk.error:
-            self.fault = error_of(chunk.error, 200)
+            self.fault = error_of(chunk.error, 200, self._dialect)
             return False
         if chunk.model:
             self.model = chunk.model
         if chunk.usage is not None:
             self._said = chunk.usage
         if not chunk.choices:
+            if chunk.choices is None and self._is_fault(data):
+                return False
             return not (self._strip_usage and chunk.usage is not None)
         for choice in chunk.choices:
             self._read_choice(choice)
+        if self._dialect.usage_path is not None and self._said is None and self.finish:
+            self._said = usage_elsewhere(_decode_any(data), self._dialect)
         return True
 
     def _chunk(self, data: bytes) -> _Chunk | None:
@@ -142,26 +213,94 @@ class StreamReader:
 
     def _odd_chunk(self, data: bytes) -> _Chunk | None:
         # JSON, but not of the usual shape: an error in its own form is a fault, the rest passes.
-        body = _decode_any(data)
-        if isinstance(body, dict) and body.get("error"):
-            self.fault = error_of(body["error"], 200)
-        elif isinstance(body, dict) and isinstance(body.get("usage"), dict):
-            self._said = body["usage"]
-        self.content = self.content or self.fault is None
+        if not self._is_fault(data):
+            body = _decode_any(data)
+            if isinstance(body, dict) and isinstance(body.get("usage"), dict):
+                self._said = body["usage"]
+            self.content = True
         return None
 
+    def _is_fault(self, data: bytes) -> bool:
+        """Whether an event without choices is an error, in any of its forms."""
+        try:
+            error = error_in(_decode_any(data))
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            # The typed decoder looks neither behind the first wrong type nor into unknown fields.
+            self.fault = UpstreamError(ErrorKind.MALFORMED, "an event of the stream is not JSON")
+            return True
+        if error is not None:
+            self.fault = error_of(error, 200, self._dialect)
+        return error is not None
+
     def _read_choice(self, choice: _Choice) -> None:
-        if choice.delta:
-            for name, value in choice.delta.items():
+        delta = choice.delta
+        if delta:
+            size = 0
+            for name, value in delta.items():
                 if value and name != "role":
-                    self.content = True
-                    # Base64 media is counted as text too: this is only an estimate's ground.
-                    self.text_bytes += len(value) if isinstance(value, str) else len(str(value))
+                    if isinstance(value, str):
+                        size += len(value)
+                    else:
+                        # Base64 media is counted as text too: this is only an estimate's ground.
+                        size += len(str(value))
+                        self._note(name, value)
+            if size:
+                self.content = True
+                self.text_bytes += size
+            if self._keeps_thoughts:
+                text = plain_text(delta)
+                if text:
+                    self.thoughts.append(text)
         if choice.finish_reason is not None:
             self.finish = choice.finish_reason or "unknown"
             self.content = True
             if self.finish == "error":
                 self.fault = UpstreamError(ErrorKind.SERVER, "the host ended the stream in error")
         if choice.usage is not None and self._said is None:
-            # Moonshot states usage inside the choice.
+            # Some hosts state usage inside the choice.
             self._said = choice.usage
+
+    def _note(self, name: str, value: Any) -> None:
+        if name == "tool_calls" and isinstance(value, list):
+            for call in value:
+                known = call.get("id") if isinstance(call, dict) else None
+                if known and isinstance(known, str) and known not in self.calls:
+                    self.calls.append(known)
+        self.states += states_in({name: value})
+
+    def _put_right(self, event: bytes, repair: Repair) -> bytes:
+        out, fault = repair.event(event)
+        if fault is not None:
+            self.fault = fault
+            return b""
+        return out
+
+    def _read(self, event: bytes, *, is_last: bool = False) -> list[Event]:
+        """Return one event of the stream in the neutral form; the last one may be half of one."""
+        data = event_data(event)
+        if not data:
+            return []
+        cleaner = self._cleaner
+        if cleaner is None:
+            cleaner = self._cleaner = Cleaner(self._dialect, self._issuer)
+        if data == b"[DONE]":
+            self.done = True
+            return self._told(cleaner, cleaner.end())
+        try:
+            body = _decode_any(data)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            if not is_last:
+                words = "an event of the stream is not JSON"
+                self.fault = UpstreamError(ErrorKind.MALFORMED, words)
+            return []
+        return self._told(cleaner, cleaner.take(body))
+
+    def _told(self, cleaner: Cleaner, events: list[Event]) -> list[Event]:
+        if cleaner.finish:
+            self.finish = cleaner.finish
+        self.fault, self.model, self.text_bytes = cleaner.fault, cleaner.model, cleaner.text_bytes
+        self.states, self.calls = cleaner.states, cleaner.calls
+        if not self.content:
+            said = any(not isinstance(event, Started) for event in events)
+            self.content = said or self.done or cleaner.is_ended
+        return events

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from providers.dialect import Dialect
 from providers.errors import ErrorKind, UpstreamError
 from providers.usage import MISSING, Usage
-from providers.wires.chat.errors import read_error, retry_after
-from providers.wires.chat.response import read, usage_of
+from providers.wires.chat.errors import read_error, retry_after, write_error, write_stream_error
+from providers.wires.chat.response import tap, usage_of
 from providers.wires.chat.stream import StreamReader
 
 PLAIN = Dialect()
@@ -81,8 +81,10 @@ def test_what_is_no_usage_is_missing(said: Any) -> None:
 
 
 def test_a_cost_that_the_host_states_is_kept_to_the_digit() -> None:
-    said = {"prompt_tokens": 1, "completion_tokens": 1, "cost": 0.00013279}
+    said: dict[str, Any] = {"prompt_tokens": 1, "completion_tokens": 1, "cost": 0.00013279}
     assert usage_of(said, Dialect(cost_path=("cost",))).stated_usd == Decimal("0.00013279")
+    ticks = usage_of({**said, "cost": 3}, Dialect(cost_path=("cost",), cost_unit="0.01"))
+    assert ticks.stated_usd == Decimal("0.03")
     said["cost"] = "nonsense"
     assert usage_of(said, Dialect(cost_path=("cost",))).stated_usd is None
 
@@ -96,12 +98,63 @@ def test_a_cost_that_the_host_states_is_kept_to_the_digit() -> None:
         (b'{"error":{"message":"no","code":429}}', ErrorKind.RATE_LIMITED),
         (b'{"error":{"message":"no","code":"insufficient_quota"}}', ErrorKind.QUOTA),
         (b'{"error":"plain words"}', ErrorKind.SERVER),
+        (b'{"base_resp":{"status_code":1002,"status_msg":"slow"},"choices":null}', None),
+        (b'{"code":30014,"message":"flat"}', None),
     ],
 )
-def test_a_200_that_is_no_answer(raw: bytes, kind: ErrorKind) -> None:
+def test_a_200_that_is_no_answer(raw: bytes, kind: ErrorKind | None) -> None:
     with pytest.raises(UpstreamError) as caught:
-        read(raw, PLAIN)
-    assert caught.value.kind is kind
+        tap(raw, PLAIN)
+    if kind is not None:
+        assert caught.value.kind is kind
+
+
+def test_a_tap_names_states_and_calls() -> None:
+    message = {
+        "reasoning_details": [
+            {"type": "reasoning.text", "text": "hm", "signature": "S1"},
+            {"type": "reasoning.encrypted", "data": "E1"},
+        ],
+        "tool_calls": [
+            {"id": "c1", "extra_content": {"google": {"thought_signature": "G1"}}},
+            {"id": "c2"},
+            "odd",
+        ],
+    }
+    raw = json.dumps({"model": "m", "choices": [{"message": message, "finish_reason": "stop"}]})
+    seen = tap(raw.encode(), PLAIN)
+    assert seen.states == ("S1", "E1", "G1")
+    assert seen.calls == ("c1", "c2")
+    assert (seen.finish, seen.model) == ("stop", "m")
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "kind"),
+    [
+        (403, "policy_denied", "policy_error"),
+        (402, "budget_exceeded", "budget_error"),
+        (429, "rate_limited", "rate_limit_error"),
+        (503, "no_healthy_route", "upstream_error"),
+        (404, "unknown_model", "invalid_request_error"),
+        (502, "upstream_error", "upstream_error"),
+        (504, "upstream_timeout", "upstream_error"),
+        (401, "invalid_key", "authentication_error"),
+        (403, "forbidden_origin", "authentication_error"),
+        (503, "ledger_unavailable", "server_error"),
+        (500, "internal_error", "server_error"),
+        (413, "request_too_large", "invalid_request_error"),
+        (400, "a_hosts_own_code", "invalid_request_error"),
+    ],
+)
+def test_our_errors_have_a_type(status: int, code: str, kind: str) -> None:
+    said = json.loads(write_error(status, "words", code, "field", "req_1"))
+    assert said == {"error": {"message": "words", "type": kind, "param": "field", "code": code}}
+
+
+def test_our_error_in_a_stream_is_one_event() -> None:
+    event = write_stream_error("words", "upstream_error", "upstream_error")
+    assert event.startswith(b"data: {")
+    assert event.endswith(b"}\n\n")
 
 
 @pytest.mark.parametrize(
@@ -122,13 +175,13 @@ def test_a_200_that_is_no_answer(raw: bytes, kind: ErrorKind) -> None:
     ],
 )  # fmt: skip
 def test_a_hosts_error_has_a_kind(status: int, body: Any, kind: ErrorKind) -> None:
-    fault = read_error(status, {"x-request-id": "abc"}, json.dumps(body).encode())
+    fault = read_error(status, {"x-request-id": "abc"}, json.dumps(body).encode(), PLAIN)
     assert (fault.kind, fault.status, fault.request_id) == (kind, status, "abc")
 
 
 @pytest.mark.parametrize("status", [400, 403, 404, 502])
 def test_html_in_the_place_of_an_error_says_nothing_of_the_request(status: int) -> None:
-    fault = read_error(status, {}, b"<html><h1>nginx</h1></html>")
+    fault = read_error(status, {}, b"<html><h1>nginx</h1></html>", PLAIN)
     assert fault.kind in (ErrorKind.MALFORMED, ErrorKind.SERVER)
     assert "nginx" not in fault.message
 
@@ -191,7 +244,11 @@ def test_a_role_chunk_and_a_comment_are_no_content() -> None:
         (b'data: {"error":{"message":"x","code":"insufficient_quota"}}\n\n', ErrorKind.QUOTA),
         (b'event: error\ndata: {"error":{"message":"x","code":503}}\n\n', ErrorKind.OVERLOADED),
         (b'data: {"error":"words","choices":"odd"}\n\n', ErrorKind.SERVER),
+        (b'data: {"choices":null,"base_resp":{"status_code":429}}\n\n', ErrorKind.RATE_LIMITED),
+        (b'data: {"code":503,"message":"flat"}\n\n', ErrorKind.OVERLOADED),
         (b"data: {broken\n\n", ErrorKind.MALFORMED),
+        (b'data: {"choices":"odd", broken\n\n', ErrorKind.MALFORMED),
+        (b'data: {"x":"\xff"}\n\n', ErrorKind.MALFORMED),
         (chunk({"content": ""}, finish="error"), ErrorKind.SERVER),
     ],
 )

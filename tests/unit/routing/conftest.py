@@ -73,10 +73,8 @@ def route() -> Callable[..., Route]:
             name=name,
             provider=known.provider,
             model=known.model,
-            endpoint=Endpoint(
-                known.provider, "host", "default", "", "", None, Timeouts(1, 1, 1, 1), ()
-            ),
-            dialect=Dialect(),
+            endpoint=Endpoint(known.provider, "host", "default", "", {}, Timeouts(1, 1, 1, 1)),
+            dialects={"chat": Dialect()},
             facts=known,
             prices=prices,
             max_output=max_output,

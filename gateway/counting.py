@@ -1,0 +1,101 @@
+"""How many tokens a prompt has: asked of the host that would get it, else estimated.
+
+A question goes where the call itself would go and no further: the same policy, asked right before
+the send. The entry says where the prompt went; hosts do not bill it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+
+from gateway.call import Call
+from gateway.errors import Refusal
+from gateway.front import JSON, Headers, Send, send_body
+from gateway.house import House
+from gateway.lanes import Cannot
+from gateway.settle import Attempt, settle
+from providers import tokens
+from providers.errors import UpstreamError
+from routing.plan import Route
+
+ANSWER_MAX_BYTES = 1024 * 1024
+ANSWER_WITHIN_S = 20.0
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder().decode
+
+
+async def count(house: House, call: Call, send: Send) -> None:
+    """Answer a question for the number of tokens, on the asker's wire. Raises ``Refusal``."""
+    counting = call.wire.counting
+    if counting is None:
+        raise Refusal("not_found", f"{call.wire.name} does not count tokens")
+    number = 0
+    # Said of every count that no host gave.
+    headers: Headers = [
+        (b"x-entrepot-request-id", call.record.request_id.encode()),
+        (b"x-entrepot-estimated", b"true"),
+    ]
+    found: int | None = None
+    for route in call.plan.routes:
+        lane = call.lanes.of(route)
+        if isinstance(lane, Cannot) or not call.may(route):
+            continue
+        at = route.endpoint.wires[lane.wire.name]
+        if at.count_path is None or lane.wire.counting is None:
+            continue
+        number += 1
+        attempt = Attempt(call, route, lane, number)
+        found = await _asked(house, attempt)
+        settle(house, attempt)
+        if found is not None:
+            headers = attempt.headers()
+            break
+    if found is None:
+        found = tokens.estimate(call.peek.text_bytes)
+    call.record.status, call.record.answered = 200, True
+    answer = _encode(counting.write(found))
+    await send_body(send, 200, [*headers, JSON], answer)
+
+
+async def _asked(house: House, attempt: Attempt) -> int | None:
+    """Ask one host; None where it gives no count."""
+    try:
+        async with asyncio.timeout(ANSWER_WITHIN_S):
+            found = await _count_at(house, attempt, attempt.route)
+    except TimeoutError:
+        attempt.error = "timeout"
+        return None
+    except UpstreamError as fault:
+        attempt.fail(fault)
+        return None
+    attempt.outcome = "completed" if found is not None else "failed"
+    return found
+
+
+async def _count_at(house: House, attempt: Attempt, route: Route) -> int | None:
+    lane, endpoint = attempt.lane, route.endpoint
+    wire = lane.wire
+    if wire.counting is None:
+        return None
+    question = _encode(wire.counting.body(_decode(lane.payload(route.model)), route.model))
+    base_url = await house.base_url(endpoint, ANSWER_WITHIN_S)
+    target = endpoint.target(wire.name, route.model, count=True, base_url=base_url)
+    extra = endpoint.client_headers(wire.name, attempt.call.headers, relayed=lane.relayed)
+    if endpoint.signer is not None:
+        extra |= await endpoint.signer.sign("POST", str(target.url), dict(target.headers), question)
+    answer = await house.client.post(target, question, extra)
+    try:
+        attempt.status = answer.status
+        raw = await answer.read(ANSWER_MAX_BYTES)
+        if not 200 <= answer.status < 300:
+            raise wire.host.read_error(answer.status, answer.headers, raw, lane.dialect)
+        try:
+            said = _decode(raw)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return None
+        return wire.counting.read(said) if isinstance(said, dict) else None
+    finally:
+        answer.close()

@@ -1,0 +1,281 @@
+"""How each route is asked: on which wire, relayed or translated, and what that leaves out.
+
+A host that speaks the client's wire gets the client's own body (relay). Any other gets the request
+by way of the neutral form (translate). A route that cannot express the request is no route for it;
+one that would alter its meaning by leaving something out is none either, unless the config allows
+that, and then it stands behind those that leave out nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import msgspec
+from msgspec.structs import replace as copied
+
+from gateway import schema_emulation
+from gateway.config import TranslateForm
+from gateway.errors import Refusal
+from gateway.handback import for_route
+from gateway.recall import Recall, Turn
+from providers import carrier, emulate, ir
+from providers.dialect import Dialect
+from providers.wires.registry import WIRES
+from providers.wires.wire import BadRequestError, CannotExpressError, Json, Peek, Wire
+from routing.plan import Dropped, Plan, Route
+
+NEEDS = {
+    "schema": ("json_schema", "keeps no JSON schema"),
+    "forced_tool": ("forced_tools", "cannot be made to call a tool"),
+    "tools": ("tools", "takes no tools"),
+    "images": ("images", "takes no images"),
+    "files": ("files", "takes no files"),
+    "audio": ("audio", "takes no audio"),
+}
+FIELD_OF_NEED = {"schema": "output", "forced_tool": "tool_choice", "tools": "tools"}
+
+_encode = msgspec.json.Encoder().encode
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """How one route is asked: ``body`` is the client's, or the translated one.
+
+    ``lost`` names what is left out in the client's words, ``notes`` says what else was done.
+    ``names`` leads from the tool names that the host was given to the client's own. ``schema`` is
+    what an emulated answer must keep to. ``one_call``: the client wants no parallel calls and the
+    host cannot be told.
+    """
+
+    wire: Wire
+    dialect: Dialect
+    relayed: bool
+    body: Json
+    lost: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    names: emulate.Names | None = None
+    schema: schema_emulation.Emulation | None = None
+    one_call: bool = False
+
+    def payload(self, model: str) -> bytes:
+        """Return the bytes for the host."""
+        if self.relayed and self.wire.relay is not None:
+            return self.wire.passing.patch(self.body, model, self.dialect)
+        return _encode(self.body)
+
+
+@dataclass(frozen=True, slots=True)
+class Cannot:
+    """Why a route cannot be asked; ``field`` is the client's name of what stands in the way."""
+
+    field: str
+    reason: str
+
+
+@dataclass(slots=True)
+class Lanes:
+    """The lanes of one request, made when they are asked for and kept.
+
+    ``key`` is whose recall it is; ``sole_issuer`` the only route that the asked model has, whose
+    state unknown state must be, "" where there are several.
+    """
+
+    wire: Wire
+    body: Json
+    raw: bytes
+    peek: Peek
+    rules: TranslateForm
+    recall: Recall
+    key: str
+    sole_issuer: str
+    _stateless: bool = False
+    _neutral: ir.Request | None = None
+    _made: dict[str, Lane | Cannot] = field(default_factory=dict)
+
+    def of(self, route: Route) -> Lane | Cannot:
+        """Return how ``route`` is asked, or why it cannot be. Raises ``Refusal``."""
+        found = self._made.get(route.name)
+        if found is None:
+            found = self._made[route.name] = self._make(route)
+        return found
+
+    def forget_state(self) -> None:
+        """Make every lane anew without any opaque state: a host has refused one."""
+        self._stateless = True
+        self._made.clear()
+
+    def neutral(self) -> ir.Request:
+        """Return the request in the neutral form. Raises ``Refusal`` naming the field at fault."""
+        if self._neutral is None:
+            try:
+                read = self.wire.front.read(self.body)
+            except BadRequestError as fault:
+                raise Refusal("invalid_request", fault.message, param=fault.param) from None
+            # On some wires both stand in the address and not in the body.
+            self._neutral = copied(read, model=self.peek.model, stream=self.peek.stream)
+        return self._neutral
+
+    def _make(self, route: Route) -> Lane | Cannot:
+        name = host_wire(self.wire, route, self.peek)
+        if name is None:
+            spoken = ", ".join(route.dialects) or "no wire"
+            return Cannot("", f"its host speaks {spoken}, which {self.wire.name} is not put into")
+        wire, dialect = WIRES[name], route.dialects[name]
+        lacking = self._lacking(route, dialect)
+        emulation = lacking is not None and lacking.field == self._theirs("output")
+        if lacking is not None and not (emulation and self.rules.emulate_schema):
+            return lacking
+        if emulation:
+            return self._translated(route, wire, dialect, emulating=True)
+        if name == self.wire.name and not self.peek.json_stream:
+            return self._relayed(route, wire, dialect)
+        return self._translated(route, wire, dialect)
+
+    def _lacking(self, route: Route, dialect: Dialect) -> Cannot | None:
+        for need in self.peek.needs:
+            fact, words = NEEDS.get(need, (need, f"takes no {need}"))
+            missing = fact in route.cannot
+            missing = missing or (need == "schema" and dialect.structured != "schema")
+            missing = missing or (need == "forced_tool" and not dialect.forced_tools)
+            if missing:
+                return Cannot(self._theirs(FIELD_OF_NEED.get(need, need)), f"its host {words}")
+        return None
+
+    def _theirs(self, name: str) -> str:
+        return self.wire.client.names.get(name, name) if self.wire.client else name
+
+    def _relayed(self, route: Route, wire: Wire, dialect: Dialect) -> Lane | Cannot:
+        refused = wire.passing.refused(self.body, dialect)
+        if refused is not None:
+            return Cannot(refused, f"its host takes no `{refused}`")
+        body, notes = self.body, []
+        if any(mark in self.raw for mark in wire.passing.state_marks):
+            body, left_out = wire.passing.without_state(body, lambda state: self._may(state, route))
+            if left_out:
+                notes.append(f"left out {left_out} states of other hosts")
+        if dialect.replay_reasoning and wire.passing.with_reasoning is not None:
+            body, restored = wire.passing.with_reasoning(
+                body, dialect.replay_reasoning, self._thought
+            )
+            if restored:
+                notes.append(f"put back the reasoning of {restored} turns")
+        return Lane(wire, dialect, relayed=True, body=body, notes=tuple(notes))
+
+    def _translated(
+        self, route: Route, wire: Wire, dialect: Dialect, *, emulating: bool = False
+    ) -> Lane | Cannot:
+        owner = "" if self._stateless else route.name
+        request, done = for_route(self.neutral(), owner, self._issuer, self._turn)
+        schema = schema_emulation.plan(request, dialect) if emulating else None
+        if schema is not None:
+            request = schema.request
+        names = None
+        if not wire.custom_tools:
+            request, names = emulate.without_custom_tools(request)
+        try:
+            written = wire.host.write(request, route.model, dialect)
+        except CannotExpressError as fault:
+            return Cannot("", f"its host's wire cannot say {fault.what}")
+        altering = [name for name in written.lost if not self._is_advice(name)]
+        if altering and self.rules.on_unsupported == "refuse":
+            theirs = self._theirs(altering[0])
+            return Cannot(theirs, f"its host's wire ({wire.name}) cannot say `{theirs}`")
+        return Lane(
+            wire,
+            dialect,
+            relayed=False,
+            body=written.body,
+            lost=tuple(dict.fromkeys(self._theirs(name) for name in written.lost)),
+            notes=(*done.words(), *(schema.notes if schema is not None else ())),
+            names=names,
+            schema=schema,
+            one_call=request.parallel_tools is False and "parallel_tools" in written.lost,
+        )
+
+    def _is_advice(self, name: str) -> bool:
+        # One call at a time is kept to here, where the host cannot be told.
+        if name in ir.ADVICE or name == "parallel_tools":
+            return True
+        return self.wire.client is not None and name in self.wire.client.advice
+
+    def alters(self, lane: Lane) -> bool:
+        """Whether what ``lane`` leaves out alters the answer."""
+        return any(not self._is_advice(name) for name in self._ours(lane.lost))
+
+    def _ours(self, lost: tuple[str, ...]) -> list[str]:
+        names = self.wire.client.names if self.wire.client else {}
+        back = {theirs: ours for ours, theirs in names.items()}
+        return [back.get(name, name) for name in lost]
+
+    def _issuer(self, state: str) -> str:
+        return self.recall.issuer(self.key, state) or self.sole_issuer
+
+    def _may(self, state: str, route: Route) -> bool:
+        if self._stateless or state.startswith(carrier.BEGINNING):
+            return False
+        return self._issuer(state) == route.name
+
+    def _turn(self, call_id: str) -> Turn | None:
+        return self.recall.turn(self.key, call_id)
+
+    def _thought(self, call_id: str) -> str | None:
+        turn = self._turn(call_id)
+        return turn.text if turn is not None else None
+
+
+def host_wire(wire: Wire, route: Route, peek: Peek) -> str | None:
+    """Return the wire on which ``route`` is asked by a client of ``wire``; None where on none."""
+    own = wire.name if wire.name in route.dialects else None
+    if own is not None and "tools" in peek.needs:
+        own = route.tools_wire.get(own, own)
+    if own is not None or not wire.neutral:
+        return own
+    return next((name for name in route.dialects if WIRES[name].neutral), None)
+
+
+def able(planned: Plan, lanes: Lanes) -> Plan:
+    """Leave out the routes that cannot be asked this; those that lose something go last.
+
+    Of translated routes only as many are written as are needed to find a first good one: the rest
+    is written when its turn comes. Raises ``Refusal`` where none is left.
+    """
+    dropped: list[Dropped] = []
+    faults: list[Cannot] = []
+    whole: list[Route] = []
+    lossy: list[Route] = []
+    for route in planned.routes:
+        if whole and host_wire(lanes.wire, route, lanes.peek) != lanes.wire.name:
+            whole.append(route)
+            continue
+        lane = lanes.of(route)
+        if isinstance(lane, Cannot):
+            faults.append(lane)
+            dropped.append(Dropped(route, "capability", "", lane.reason))
+        else:
+            (lossy if lanes.alters(lane) else whole).append(route)
+    if not dropped and not lossy:
+        return planned
+    kept = [*whole, *lossy]
+    if not kept:
+        raise nothing_can(dropped, faults)
+    why = dict(zip((r.name for r in planned.routes), planned.reasons, strict=True))
+    return replace(
+        planned,
+        routes=tuple(kept),
+        reasons=tuple(why[route.name] for route in kept),
+        dropped=(*planned.dropped, *dropped),
+    )
+
+
+def nothing_can(dropped: list[Dropped], faults: list[Cannot]) -> Refusal:
+    """Return the refusal of a request that no route of its plan can express."""
+    said = "; ".join(f"{drop.route.name}: {drop.reason}" for drop in dropped)
+    fields = [fault.field for fault in faults if fault.field]
+    if not fields:
+        return Refusal("unsupported_parameter", f"no route can be asked this ({said})")
+    return Refusal(
+        "unsupported_parameter",
+        f"`{fields[0]}` is taken by no route that may answer this ({said}); leave it out, or allow "
+        "it to be left out with `translate: {on_unsupported: drop}` in the gateway's config",
+        param=fields[0],
+    )

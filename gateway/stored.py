@@ -1,0 +1,227 @@
+"""Answers of the Responses wire that are kept for a while, where the config turns that on.
+
+A later request may name one (``previous_response_id``) instead of sending the conversation again.
+In memory only, apart for each key of ours, bounded by age and by bytes; the oldest goes first.
+Hosts are told to store nothing: what is kept is kept here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from gateway.errors import Refusal
+from providers.wires.responses.stored import items_of, with_history
+from providers.wires.wire import Json
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder().decode
+
+OFF = "this gateway keeps no answers; send the whole conversation, or set `store` in its config"
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """One answer; ``items`` is the conversation with it, its first ``given`` led to it."""
+
+    response: Json
+    items: tuple[Any, ...]
+    given: int
+    until: float
+    size: int
+
+
+class Stored:
+    """The answers of one process; ``most_bytes`` 0 keeps none. ``for_s`` in seconds.
+
+    ``running`` holds those that are made in the background.
+    """
+
+    def __init__(
+        self, for_s: float, most_bytes: int, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._for_s = for_s
+        self._most = most_bytes
+        self._clock = clock
+        self._kept: OrderedDict[tuple[str, str], Kept] = OrderedDict()
+        self._size = 0
+        self.running: dict[tuple[str, str], asyncio.Future[None]] = {}
+
+    @property
+    def on(self) -> bool:
+        """Whether anything is kept."""
+        return self._most > 0
+
+    @property
+    def size(self) -> int:
+        """Bytes that are held now."""
+        return self._size
+
+    def configure(self, for_s: float, most_bytes: int) -> None:
+        """Take other bounds; what is over them goes."""
+        self._for_s, self._most = for_s, most_bytes
+        self._trim()
+
+    def put(self, key: str, response: Json, items: tuple[Any, ...], size: int) -> None:
+        """Keep an answer under its id; ``items`` is the conversation before it."""
+        name = response.get("id")
+        if not self.on or not isinstance(name, str):
+            return
+        self.delete(key, name)
+        whole = (*items, *items_of(response))
+        until = self._clock() + self._for_s
+        self._kept[(key, name)] = Kept(response, whole, len(items), until, size)
+        self._size += size
+        self._trim()
+
+    def get(self, key: str, name: str) -> Kept | None:
+        """Return an answer that this key's holder got and that is still kept."""
+        kept = self._kept.get((key, name))
+        return kept if kept is not None and kept.until >= self._clock() else None
+
+    def item(self, key: str, name: str) -> Any | None:
+        """Return the item of that id from any kept answer of this key's holder."""
+        for (owner, _), kept in reversed(self._kept.items()):
+            if owner == key and kept.until >= self._clock():
+                for item in kept.items:
+                    if isinstance(item, dict) and item.get("id") == name:
+                        return item
+        return None
+
+    def delete(self, key: str, name: str) -> bool:
+        """Forget an answer; False where there was none."""
+        kept = self._kept.pop((key, name), None)
+        if kept is None:
+            return False
+        self._size -= kept.size
+        return True
+
+    def cancel(self, key: str, name: str) -> bool:
+        """Stop the answer that is being made in the background; False where there is none."""
+        task = self.running.get((key, name))
+        return task is not None and task.cancel()
+
+    async def close(self) -> None:
+        """Stop every answer in the background, as the process ends."""
+        tasks = list(self.running.values())
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+    def _trim(self) -> None:
+        now = self._clock()
+        while self._kept:
+            oldest = next(iter(self._kept))
+            kept = self._kept[oldest]
+            if self._size <= self._most and kept.until >= now:
+                return
+            self.delete(*oldest)
+
+
+def resolved(body: Json, stored: Stored, key: str) -> Json:
+    """Return a Responses body with what it refers to put in. Raises ``Refusal``.
+
+    A name that nobody knows is a 404 in the wire's own words; with the store off it is a 400.
+    """
+    if body.get("conversation") is not None:
+        raise Refusal(
+            "unsupported_parameter",
+            "`conversation` is not kept here; send the items, or `previous_response_id`",
+            param="conversation",
+        )
+    previous = body.get("previous_response_id")
+    if previous is not None:
+        kept = _known(stored, key, previous)
+        body = with_history(body, list(kept.items))
+    items = body.get("input")
+    if isinstance(items, list) and any(_is_reference(item) for item in items):
+        body = {**body, "input": [_referred(item, stored, key) for item in items]}
+    return body
+
+
+def unthreaded(body: Json, _stored: Stored, _key: str) -> Json:
+    """Return a Messages body that holds its whole conversation. Raises ``Refusal``.
+
+    A host that held the turns before this one would be the only one that can go on, and policy
+    would not see what it is asked. SDKs know this refusal: they send the whole conversation then.
+    """
+    if body.get("thread") is not None:
+        raise Refusal(
+            "thread_unsupported_request",
+            "`thread` is not kept here; send the whole conversation",
+            param="thread",
+        )
+    return body
+
+
+def _known(stored: Stored, key: str, name: Any) -> Kept:
+    if not stored.on:
+        raise Refusal("unsupported_parameter", OFF, param="previous_response_id")
+    kept = stored.get(key, name) if isinstance(name, str) else None
+    if kept is None:
+        raise Refusal(
+            "previous_response_not_found",
+            f"there is no answer {str(name)[:80]!r} here (any more)",
+            param="previous_response_id",
+        )
+    return kept
+
+
+def _is_reference(item: Any) -> bool:
+    return isinstance(item, dict) and item.get("type") == "item_reference"
+
+
+def _referred(item: Any, stored: Stored, key: str) -> Any:
+    if not _is_reference(item):
+        return item
+    if not stored.on:
+        raise Refusal("unsupported_parameter", OFF, param="input")
+    found = stored.item(key, str(item.get("id")))
+    if found is None:
+        text = f"there is no item {str(item.get('id'))[:80]!r} here (any more)"
+        raise Refusal("previous_response_not_found", text, param="input")
+    return found
+
+
+def keep(stored: Stored, key: str, body: Json, answer: bytes) -> None:
+    """Keep an answer that goes to the client: a whole body, or the last events of a stream."""
+    if not stored.on or body.get("store") is False:
+        return
+    response = _response_in(answer)
+    if response is None:
+        return
+    given = body.get("input")
+    items = tuple(given) if isinstance(given, list) else (user_item(given),)
+    stored.put(key, response, items, len(answer) + len(_encode(given)))
+
+
+def user_item(text: Any) -> Json:
+    """Return a bare text as the input item that it means."""
+    return {"type": "message", "role": "user", "content": text or ""}
+
+
+def _response_in(answer: bytes) -> Json | None:
+    if answer[:1] == b"{":
+        found = _decoded(answer)
+        return found if isinstance(found, dict) else None
+    for line in reversed(answer.splitlines()):
+        if line.startswith(b"data:"):
+            event = _decoded(line[5:].strip())
+            if isinstance(event, dict) and isinstance(event.get("response"), dict):
+                response: Json = event["response"]
+                return response
+    return None
+
+
+def _decoded(data: bytes) -> Any:
+    try:
+        return _decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None

@@ -1,0 +1,188 @@
+"""Lane two: the host speaks another wire. Its answer is read as events and written as the client's.
+
+A ``Translated`` stands where the relay's reader stands, so that one loop serves both lanes. Between
+reader and writer each event may pass through steps: tools that were put into functions come out
+again, an emulated schema is checked, a second call is kept back where only one was wanted.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+
+from gateway.call import Call
+from gateway.lanes import Lane
+from gateway.recall import Recall, Turn
+from providers import emulate, ir, tokens
+from providers.assemble import collected, events_of
+from providers.errors import UpstreamError
+from providers.usage import Usage
+from providers.wires.wire import Context, Reader, Tap, Writer
+from routing.plan import Route
+
+Step = Callable[[list[ir.Event]], list[ir.Event]]
+
+
+def context(call: Call, route: Route) -> Context:
+    """Return what a writer may know of a call beside the answer."""
+    return Context(
+        id=call.record.request_id,
+        model=route.model,
+        body=call.body,
+        created=int(time.time()),
+        prompt_tokens=tokens.estimate(call.peek.text_bytes),
+        wants_usage=call.peek.wants_usage,
+    )
+
+
+class Translated:
+    """A host's stream in the client's wire; has the reading attributes of ``wire.Reader``.
+
+    ``content`` turns True when something of the answer itself has been written.
+    """
+
+    def __init__(self, reader: Reader, writer: Writer, steps: Iterable[Step]) -> None:
+        self._reader = reader
+        self._steps = tuple(steps)
+        self._fault: UpstreamError | None = None
+        self._ended = False
+        self.writer = writer
+        self.content = False
+
+    @property
+    def done(self) -> bool:
+        """Whether the host's own end mark has come."""
+        return self._reader.done
+
+    @property
+    def fault(self) -> UpstreamError | None:
+        """What went wrong at the host or in a step."""
+        return self._fault or self._reader.fault
+
+    @property
+    def finish(self) -> str:
+        """The host's own word for why the answer ended."""
+        return self._reader.finish
+
+    @property
+    def model(self) -> str:
+        """The model that the answer names."""
+        return self._reader.model
+
+    @property
+    def text_bytes(self) -> int:
+        """The size of what the model wrote, for an estimate."""
+        return self._reader.text_bytes
+
+    @property
+    def usage(self) -> Usage:
+        """The usage that the host reported so far."""
+        return self._reader.usage
+
+    def feed(self, data: bytes) -> bytes:
+        """Return the client's bytes for what ``data`` completes."""
+        out = self._written(self._reader.events(data))
+        if self._reader.done and self.fault is None:
+            out += self._end()
+        return out
+
+    def end(self) -> bytes:
+        """Return the client's bytes for the end of the host's body; sets ``fault`` on a cut."""
+        out = self._written(self._reader.close())
+        if self.fault is None:
+            out += self._end()
+        return out
+
+    def _end(self) -> bytes:
+        if self._ended:
+            return b""
+        self._ended = self.content = True
+        return self.writer.end()
+
+    def _written(self, events: list[ir.Event]) -> bytes:
+        if not events:
+            return b""
+        try:
+            for step in self._steps:
+                events = step(events)
+        except UpstreamError as fault:
+            self._fault = fault
+            return b""
+        write = self.writer.write
+        out = b"".join([write(event) for event in events])
+        if not self.content and any(not isinstance(event, ir.Started) for event in events):
+            self.content = True
+        return out
+
+
+def stream(call: Call, route: Route, lane: Lane, recall: Recall) -> Translated:
+    """Return the reader of a translated stream."""
+    reader = lane.wire.host.reader(lane.dialect, route.name, False)
+    writer = call.wire.front.writer(context(call, route))
+    return Translated(reader, writer, _steps(call, route, lane, recall))
+
+
+def _steps(call: Call, route: Route, lane: Lane, recall: Recall) -> list[Step]:
+    steps: list[Step] = [Remembering(recall, call.principal.name, route.name)]
+    if lane.schema is not None:
+        steps.append(lane.schema.checking())
+    if lane.names is not None:
+        steps.append(emulate.Emulated(lane.names).events)
+    if lane.one_call:
+        steps.append(first_call_only)
+    return steps
+
+
+def whole(call: Call, route: Route, lane: Lane, recall: Recall, raw: bytes) -> tuple[Tap, bytes]:
+    """Return what a whole answer says and the client's bytes of it. Raises ``UpstreamError``."""
+    answer = lane.wire.host.read(raw, lane.dialect, route.name)
+    for step in _steps(call, route, lane, recall):
+        answer = collected(step(events_of(answer)), answer)
+    body = call.wire.front.write(answer, context(call, route))
+    text_bytes = 0 if answer.usage.state == "reported" else len(body)
+    return Tap(answer.usage, answer.native_finish, answer.model, text_bytes), body
+
+
+class Remembering:
+    """Keeps what has to come back later: who issued which state, and a tool turn's thoughts."""
+
+    def __init__(self, recall: Recall, key: str, route: str) -> None:
+        self._recall, self._key, self._route = recall, key, route
+        self._text: list[str] = []
+        self._reasoning: list[ir.Reasoning] = []
+        self._calls: list[tuple[str, tuple[ir.Opaque, ...]]] = []
+
+    def __call__(self, events: list[ir.Event]) -> list[ir.Event]:
+        """Look at ``events`` and return them."""
+        for event in events:
+            if isinstance(event, ir.TextDelta | ir.ToolDelta):
+                continue
+            if isinstance(event, ir.ReasoningDelta):
+                self._text.append(event.text)
+            elif isinstance(event, ir.ReasoningEnd):
+                self._reasoning.append(ir.Reasoning("".join(self._text), opaque=event.opaque))
+                self._text.clear()
+                self._issued(event.opaque)
+            elif isinstance(event, ir.ToolStart):
+                self._calls.append((event.id, event.opaque))
+                self._issued(event.opaque)
+            elif isinstance(event, ir.TextEnd):
+                self._issued(event.opaque)
+            elif isinstance(event, ir.Finished) and self._calls:
+                turn = Turn(self._route, tuple(self._reasoning), tuple(self._calls))
+                if self._reasoning or any(states for _, states in self._calls):
+                    self._recall.thought(self._key, turn)
+        return events
+
+    def _issued(self, states: tuple[ir.Opaque, ...]) -> None:
+        if states:
+            self._recall.issued(self._key, [state.data for state in states], self._route)
+
+
+def first_call_only(events: list[ir.Event]) -> list[ir.Event]:
+    """Leave out all tool calls but the first: the client asked for one at a time."""
+    return [
+        event
+        for event in events
+        if not isinstance(event, ir.ToolStart | ir.ToolDelta | ir.ToolEnd) or event.index == 0
+    ]

@@ -1,0 +1,27 @@
+"""A client's body as plain values, by a strict parser, once."""
+
+from __future__ import annotations
+
+import msgspec
+
+from providers.wires.wire import BadRequestError, Json
+
+_decode = msgspec.json.Decoder().decode
+
+
+def decode(raw: bytes) -> Json:
+    """Return the body as plain values. Raises ``BadRequestError`` where it is not a JSON object."""
+    try:
+        body = _decode(raw)
+    except UnicodeDecodeError as fault:
+        raise BadRequestError(
+            f"the body is not UTF-8 (byte {fault.start}); send JSON encoded as UTF-8"
+        ) from None
+    except RecursionError:
+        raise BadRequestError("the body is nested too deeply") from None
+    except msgspec.MsgspecError as fault:
+        words = str(fault).partition("\n")[0]
+        raise BadRequestError(f"the body is not valid JSON: {words}") from None
+    if not isinstance(body, dict):
+        raise BadRequestError("the body must be a JSON object")
+    return body
