@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from importlib.util import find_spec
 
 from gateway import urls
 from gateway.config import Config, ModelForm, ProviderForm, matching
@@ -19,6 +20,9 @@ def faults(config: Config, policy: Policy | None) -> Iterator[Fault]:
     if config.policy is None:
         what = "no policy is stated, so every route may answer every request"
         yield Fault(("policy",), what, "policy: policy.yaml", warning=True)
+    if config.translate.emulate_schema and find_spec("jsonschema") is None:
+        right = "pip install 'entrepot[schema]'"
+        yield Fault(("translate", "emulate_schema"), "needs the extra `schema`", right)
     for name, entry in config.models.items():
         if isinstance(entry, ModelForm):
             for number, route in enumerate(entry.routes):

@@ -40,11 +40,8 @@ async def count(house: House, call: Call, send: Send) -> None:
     ]
     found: int | None = None
     for route in call.plan.routes:
-        lane = call.lanes.of(route)
+        lane = call.lanes.counting(route)
         if isinstance(lane, Cannot) or not call.may(route):
-            continue
-        at = route.endpoint.wires[lane.wire.name]
-        if at.count_path is None or lane.wire.counting is None:
             continue
         number += 1
         attempt = Attempt(call, route, lane, number)

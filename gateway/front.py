@@ -83,6 +83,11 @@ def _too_large(most_bytes: int) -> Refusal:
     )
 
 
+def plain_header(text: str) -> bytes:
+    """Return ``text`` as a header's value: printable ASCII, "?" for every other sign."""
+    return "".join([sign if " " <= sign <= "~" else "?" for sign in text]).encode()
+
+
 async def send_body(send: Send, status: int, headers: Headers, body: bytes) -> None:
     """Send one whole answer."""
     await send(
@@ -107,7 +112,7 @@ async def send_refusal(
     if not refusal.may_retry:
         headers = [*headers, (b"x-should-retry", b"false")]
     if refusal.upstream_id:
-        told = refusal.upstream_id.encode("latin-1", "replace")[:200]
+        told = plain_header(refusal.upstream_id[:200])
         headers = [*headers, (b"x-entrepot-upstream-request-id", told)]
     if refusal.code == "invalid_key":
         headers = [*headers, (b"www-authenticate", b"Bearer")]

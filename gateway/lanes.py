@@ -99,6 +99,27 @@ class Lanes:
             found = self._made[route.name] = self._make(route)
         return found
 
+    def relays(self, route: Route) -> bool:
+        """Whether ``route`` takes the client's own body as it is; no lane is made to tell."""
+        name = self.wire.name
+        if host_wire(self.wire, route, self.peek) != name or self.peek.json_stream:
+            return False
+        dialect = route.dialects[name]
+        if self.peek.needs and self._lacking(route, dialect) is not None:
+            return False
+        return self.wire.passing.refused(self.body, dialect) is None
+
+    def counting(self, route: Route) -> Lane | Cannot:
+        """Return how ``route`` is asked for a number of tokens: on a wire that counts there."""
+        able = [
+            name
+            for name in route.dialects
+            if WIRES[name].counting is not None and route.endpoint.wires[name].count_path
+        ]
+        if not able:
+            return Cannot("", "its host counts no tokens")
+        return self._on(route, self.wire.name if self.wire.name in able else able[0])
+
     def forget_state(self) -> None:
         """Make every lane anew without any opaque state: a host has refused one."""
         self._stateless = True
@@ -120,6 +141,9 @@ class Lanes:
         if name is None:
             spoken = ", ".join(route.dialects) or "no wire"
             return Cannot("", f"its host speaks {spoken}, which {self.wire.name} is not put into")
+        return self._on(route, name)
+
+    def _on(self, route: Route, name: str) -> Lane | Cannot:
         wire, dialect = WIRES[name], route.dialects[name]
         lacking = self._lacking(route, dialect)
         emulation = lacking is not None and lacking.field == self._theirs("output")
@@ -244,6 +268,10 @@ def able(planned: Plan, lanes: Lanes) -> Plan:
     whole: list[Route] = []
     lossy: list[Route] = []
     for route in planned.routes:
+        # Most calls: nothing is left out on the way, and the lane is made when its turn comes.
+        if lanes.relays(route):
+            whole.append(route)
+            continue
         if whole and host_wire(lanes.wire, route, lanes.peek) != lanes.wire.name:
             whole.append(route)
             continue

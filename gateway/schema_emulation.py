@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 from msgspec.structs import replace
@@ -20,6 +21,7 @@ from providers.ir import Json
 
 TOOL = "answer"
 FENCE = "```"
+UNTRIED = ("pattern", "patternProperties", "format")
 Step = Callable[[list[ir.Event]], list[ir.Event]]
 
 _encode = msgspec.json.Encoder().encode
@@ -115,17 +117,33 @@ def unfenced(text: str) -> str:
 
 
 def breach(text: str, schema: Json) -> str:
-    """Return how ``text`` breaks ``schema``, "" where it keeps it."""
+    """Return how ``text`` breaks ``schema``, "" where it keeps it.
+
+    A schema is a client's word: no address in it is fetched, and its patterns are not tried, since
+    one can be written that takes for ever.
+    """
     # Only a gateway that emulates needs it: an extra (`pip install entrepot[schema]`).
     from jsonschema import exceptions
-    from jsonschema.validators import validator_for
+    from jsonschema import validators as library
+    from referencing import Registry
+    from referencing.exceptions import Unresolvable
 
     try:
         value = _decode(text)
     except (msgspec.MsgspecError, RecursionError):
         return "it is not JSON"
+    validators: Any = library
+    own = dict.fromkeys(UNTRIED, _nothing_wrong)
+    checks = validators.extend(validators.validator_for(schema), own)
     try:
-        found = next(validator_for(schema)(schema).iter_errors(value), None)
-    except (exceptions.SchemaError, exceptions.UnknownType, RecursionError) as fault:
+        found = next(checks(schema, registry=Registry()).iter_errors(value), None)
+    except (exceptions.SchemaError, exceptions.UnknownType, Unresolvable, RecursionError) as fault:
         return f"the schema cannot be read ({type(fault).__name__})"
+    except (TypeError, ValueError, AttributeError):
+        # What its keywords hold is not looked at before it is used.
+        return "the schema cannot be read"
     return "" if found is None else f"at {found.json_path}: {found.message[:200]}"
+
+
+def _nothing_wrong(*_: object) -> tuple[()]:
+    return ()

@@ -11,7 +11,7 @@ from billing.ledger import Entry
 from billing.money import pico
 from billing.pricing import Cost, Price
 from gateway.call import Call
-from gateway.front import Headers
+from gateway.front import Headers, plain_header
 from gateway.house import House
 from gateway.lanes import Lane
 from gateway.translate import Translated
@@ -71,8 +71,9 @@ class Attempt:
             (b"x-entrepot-lane", b"relay" if self.lane.relayed else b"translate"),
         ]
         if self.lane.lost:
+            # A client names its own fields: nothing of them may end the header.
             lost = ",".join(self.lane.lost)[:LOST_MAX_CHARS]
-            headers.append((b"x-entrepot-lost", lost.encode("latin-1", "replace")))
+            headers.append((b"x-entrepot-lost", plain_header(lost)))
         return headers
 
 

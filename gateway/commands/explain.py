@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -13,10 +13,13 @@ from gateway.call import Asked
 from gateway.commands.reading import ConfigOption, load_setup
 from gateway.commands.screen import NOT_SO, WRONG_USAGE, JsonOption, fail, print_json, say
 from gateway.errors import Refusal
+from gateway.lanes import host_wire
 from gateway.setup import NO_TEAM, Setup
+from providers.wires.registry import WIRES
+from providers.wires.wire import Peek
 from routing.explain import explanation, lines
 from routing.facts import RequestFacts
-from routing.plan import Size
+from routing.plan import Plan, Size
 from routing.policy_form import nearest
 
 # Only a rule on what a request may cost looks at its size.
@@ -34,11 +37,18 @@ def run(
     prefer: Annotated[
         str | None, typer.Option(help="listed or cheapest, as a client asks.")
     ] = None,
+    wire: Annotated[
+        str, typer.Option(help="The wire of the client: chat, responses, messages, gemini, …")
+    ] = "chat",
+    tools: Annotated[bool, typer.Option("--tools", help="The request has function tools.")] = False,
     max_tokens: Annotated[int | None, typer.Option(help="The longest answer.", min=1)] = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show every route for MODEL in order, each with its reason, and what keeps the others out."""
+    spoken = [name for name, found in WIRES.items() if found.client is not None]
+    if wire not in spoken:
+        fail(f"there is no client wire {wire!r}; {nearest(wire, spoken)}", WRONG_USAGE)
     setup = load_setup(config)
     asker = _asker(setup, key)
     if team is not None:
@@ -49,6 +59,7 @@ def run(
     except Refusal as fault:
         fail(fault.message, NOT_SO)
     found = explanation(planned, request, setup.policy)
+    _add_lanes(found, planned, wire, tools=tools)
     if as_json:
         print_json(found)
     else:
@@ -57,6 +68,24 @@ def run(
             longest = f"{max_tokens} tokens" if max_tokens else "the model's longest"
             say(f"  (costs: for a prompt of {PROMPT_TOKENS} tokens, an answer of {longest})")
     raise typer.Exit(0 if planned.routes else NOT_SO)
+
+
+def _add_lanes(found: dict[str, Any], planned: Plan, wire: str, *, tools: bool) -> None:
+    """Say of each route on which wire its host would be asked."""
+    needs = frozenset({"tools"}) if tools else frozenset()
+    peek = Peek("", False, True, None, 1, 0, needs)
+    ways = {route.name: host_wire(WIRES[wire], route, peek) for route in planned.routes}
+    found["wire"] = wire
+    for told in found["routes"]:
+        if not told["admitted"]:
+            continue
+        way = ways[told["route"]]
+        told["host_wire"] = way
+        told["lane"] = None if way is None else "relay" if way == wire else "translate"
+        if way is None:
+            told["reason"] += f"; but its host is not asked by a client of {wire}"
+        else:
+            told["reason"] += f"; {'relayed' if way == wire else f'translated: {wire} to {way}'}"
 
 
 def _asker(setup: Setup, key: str | None) -> Principal:

@@ -20,6 +20,17 @@ def address(owner: Provider) -> str:
     return owner.endpoint.address(first, "{model}").replace("%7Bmodel%7D", "{model}")
 
 
+def wires(owner: Provider) -> dict[str, str]:
+    """Return each wire that is spoken there with its address, the one to prefer first."""
+    base = owner.endpoint.base_url
+    return {
+        wire: owner.endpoint.address(wire, "{model}").replace("%7Bmodel%7D", "{model}")
+        if base or at.base_url
+        else at.path
+        for wire, at in owner.endpoint.wires.items()
+    }
+
+
 def key_state(owner: Provider) -> str:
     """Return whether its key is set: "set", "not needed", or what is missing."""
     if owner.form.api_key is not None:

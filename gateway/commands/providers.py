@@ -72,6 +72,7 @@ def _summary(owner: Provider) -> dict[str, Any]:
         **{fact: facts[fact]["is"] for fact in routes.PLACE_FACTS},
         "endpoint": owner.at.id,
         "address": hosts.address(owner),
+        "wires": hosts.wires(owner),
         "key": hosts.key_state(owner),
         "why_not": hosts.why_not(owner) or None,
     }
@@ -97,7 +98,7 @@ def _configured(owner: Provider, as_json: bool) -> None:
         return
     say(
         f"{owner.name}: {owner.host.name} ({owner.host.kind}), endpoint {owner.at.id}",
-        f"calls go to: {hosts.address(owner)}",
+        *(f"{wire} calls go to: {address}" for wire, address in hosts.wires(owner).items()),
         f"key: {hosts.key_state(owner)}",
         *([f"other endpoints: {', '.join(others)}"] if (others := _others(owner)) else []),
         *([f"cannot be called: {why}"] if (why := hosts.why_not(owner)) else []),
@@ -123,6 +124,7 @@ def _catalogued(host: Host, as_json: bool) -> None:
                 "default_endpoint": host.default_endpoint,
                 "key_variable": host.auth_env,
                 "endpoints": {name: dict(at.evidence) for name, at in host.endpoints.items()},
+                "wires": {name: list(at.wires) for name, at in host.endpoints.items()},
                 "models": {name: dict(model.evidence) for name, model in host.models.items()},
             }
         )
@@ -131,7 +133,7 @@ def _catalogued(host: Host, as_json: bool) -> None:
     say(f"{host.id}: {host.name} ({host.kind}), a host of the catalogue{usual}")
     for name, at in host.endpoints.items():
         say("", f"endpoint {name}{' (the usual one)' if name == host.default_endpoint else ''}")
-        say(*_told(_facts(at), "  "))
+        say(f"  wires: {', '.join(at.wires)}", *_told(_facts(at), "  "))
     say(*_models(host))
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.config import ModelForm
@@ -418,6 +418,7 @@ ANY = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(data=st.dictionaries(WORDS, ANY, max_size=5))
 def test_any_shape_is_read_or_refused_with_a_line(
     data: dict[str, object], tmp_path_factory: pytest.TempPathFactory
