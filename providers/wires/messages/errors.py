@@ -64,6 +64,8 @@ QUOTA_WORDS = (
 )  # fmt: skip
 STATE_WORDS = ("signature", "cannot be modified")
 MESSAGE_MAX = 2000
+# Whose credit is used up: the status alone would say that a wait helps.
+TYPE_BY_CODE = {"insufficient_quota": "billing_error", "budget_exceeded": "billing_error"}
 TYPE_BY_STATUS: Mapping[int, str] = {
     400: "invalid_request_error",
     401: "authentication_error",
@@ -205,7 +207,7 @@ def write_stream_error(message: str, code: str) -> bytes:
 def _body(status: int, message: str, code: str, param: str | None) -> dict[str, Any]:
     if code == "context_too_long" and not message.startswith(TOO_LONG):
         message = f"{TOO_LONG}: {message}"
-    kind = TYPE_BY_STATUS.get(status)
+    kind = TYPE_BY_CODE.get(code) or TYPE_BY_STATUS.get(status)
     if kind is None:
         kind = "api_error" if status >= 500 else "invalid_request_error"
     error: dict[str, Any] = {"type": kind, "message": message, "code": code}
