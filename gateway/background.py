@@ -49,12 +49,12 @@ async def run(
     """Answer one call at a door that may be asked for an answer in the background."""
     setup, headers = house.setup, dict(scope["headers"])
     try:
+        key = auth.principal(headers, setup.principals, setup.local).name
         raw = await read_body(receive, setup.body_max_bytes, headers.get(b"content-length"))
         body = decode(raw) if MARK in raw else {}
         if body.get("background") is not True:
             await exchange.run(house, entrance, scope, _again(raw, receive), send)
             return
-        key = auth.principal(headers, setup.principals, setup.local).name
         begun = _begin(house, entrance, scope, body, key)
     except Refusal as refusal:
         await send_refusal(send, entrance.wire, refusal, "", [])

@@ -88,13 +88,16 @@ async def admit(
     principal = auth.principal(headers, setup.principals, setup.local)
     record.key = principal.name
     raw = await read_body(receive, setup.body_max_bytes, headers.get(b"content-length"))
-    body = entrance.prepare(decode(raw), house.stored, principal.name)
+    sent = decode(raw)
+    body = entrance.prepare(sent, house.stored, principal.name)
     peek = look(entrance, body, len(raw))
     record.model_asked, record.stream = peek.model, peek.stream
     facts, asked = request_facts(setup, principal, headers, peek.model)
     size = size_of(peek)
     planned = where(setup, facts, size, asked.prefer)
     lanes = lanes_of(house, entrance.wire, principal, body, raw, peek)
+    # What was kept and is put in again was not among the bytes.
+    lanes.has_state = lanes.has_state or (entrance.keep is not None and body is not sent)
     planned = able(planned, lanes)
     if house.unsaved and not house.ledger_works():
         raise Refusal(
@@ -149,7 +152,8 @@ def lanes_of(
     return Lanes(
         wire=wire,
         body=body,
-        raw=raw,
+        # Looked for once and in the bytes, so that the common body is not walked through.
+        has_state=wire.relay is not None and any(mark in raw for mark in wire.relay.state_marks),
         peek=peek,
         rules=setup.config.translate,
         recall=house.recall,

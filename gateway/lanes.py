@@ -82,7 +82,7 @@ class Lanes:
 
     wire: Wire
     body: Json
-    raw: bytes
+    has_state: bool
     peek: Peek
     rules: TranslateForm
     recall: Recall
@@ -101,11 +101,14 @@ class Lanes:
 
     def relays(self, route: Route) -> bool:
         """Whether ``route`` takes the client's own body as it is; no lane is made to tell."""
-        name = self.wire.name
-        if host_wire(self.wire, route, self.peek) != name or self.peek.json_stream:
+        dialect = route.dialects.get(self.wire.name)
+        if dialect is None or self.peek.json_stream:
             return False
-        dialect = route.dialects[name]
-        if self.peek.needs and self._lacking(route, dialect) is not None:
+        # What a request needs decides between wires, and whether the host can do it at all.
+        if self.peek.needs and (
+            host_wire(self.wire, route, self.peek) != self.wire.name
+            or self._lacking(route, dialect) is not None
+        ):
             return False
         return self.wire.passing.refused(self.body, dialect) is None
 
@@ -173,7 +176,7 @@ class Lanes:
         if refused is not None:
             return Cannot(refused, f"its host takes no `{refused}`")
         body, notes = self.body, []
-        if any(mark in self.raw for mark in wire.passing.state_marks):
+        if self.has_state:
             body, left_out = wire.passing.without_state(body, lambda state: self._may(state, route))
             if left_out:
                 notes.append(f"left out {left_out} states of other hosts")

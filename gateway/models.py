@@ -74,7 +74,8 @@ def asked_wire(request: Request) -> Wire:
     catalogue knows which those are, because hosts of that wire get them.
     """
     path = request.url.path
-    if path.startswith("/v1beta/"):
+    # Its newer SDKs ask under /v1, where only the header of its key tells them from others.
+    if path.startswith("/v1beta/") or "x-goog-api-key" in request.headers:
         return WIRES["gemini"]
     if path.startswith("/v1/messages") or _sends_headers_of("messages", request):
         return WIRES["messages"]

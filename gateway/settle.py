@@ -65,7 +65,7 @@ class Attempt:
         """The ``x-entrepot-*`` headers of the answer that this attempt gives."""
         headers: Headers = [
             (b"x-entrepot-request-id", self.call.record.request_id.encode()),
-            (b"x-entrepot-route", self.route.name.encode("latin-1", "replace")),
+            (b"x-entrepot-route", plain_header(self.route.name)),
             (b"x-entrepot-operator", _csv(self.route.facts.operator).encode()),
             (b"x-entrepot-attempts", str(self.number).encode()),
             (b"x-entrepot-lane", b"relay" if self.lane.relayed else b"translate"),
@@ -112,12 +112,6 @@ def _usage(attempt: Attempt) -> Usage:
     return Usage(input=prompt, state="missing")
 
 
-def _notes(attempt: Attempt) -> tuple[str, ...]:
-    """What else was done on the way: a stream that was put right is no longer byte for byte."""
-    repaired = ("repaired",) if getattr(attempt.reader, "repaired", False) else ()
-    return (*attempt.lane.notes, *attempt.notes, *repaired)
-
-
 def _cost(attempt: Attempt, usage: Usage) -> Cost:
     per_hour = attempt.route.usd_per_hour
     if per_hour is None:
@@ -153,7 +147,7 @@ def _entry(attempt: Attempt) -> Entry:
         lane="relay" if attempt.lane.relayed else "translate",
         host_wire=attempt.lane.wire.name,
         lost=",".join(attempt.lane.lost)[:LOST_MAX_CHARS],
-        notes="; ".join(_notes(attempt))[:NOTES_MAX_CHARS],
+        notes="; ".join((*attempt.lane.notes, *attempt.notes))[:NOTES_MAX_CHARS],
         model_asked=call.peek.model,
         provider=route.provider,
         model=route.model,

@@ -75,7 +75,9 @@ class Setup:
         if entry is not None:
             form = entry[1]
             return Candidates(tuple(self.route(name) for name in form.routes), form.prefer)
-        if asked.partition("/")[0] in self.providers and asked.partition("/")[2]:
+        owner, _, model = asked.partition("/")
+        # At some hosts the model stands in the address, where dots alone are steps out of it.
+        if owner in self.providers and model not in ("", ".", ".."):
             return Candidates((self.route(asked),), "listed")
         return None
 
