@@ -258,7 +258,10 @@ def _placed(config: Config, folder: Path) -> Config:
         if form.launch is not None and form.launch.model.endswith(".gguf"):
             model = str(folder / Path(form.launch.model).expanduser())
             launch = form.launch.model_copy(update={"model": model})
-            providers[name] = form.model_copy(update={"launch": launch})
+            form = providers[name] = form.model_copy(update={"launch": launch})
+        if form.credentials is not None and form.credentials.endswith(".json"):
+            file = str(folder / Path(form.credentials).expanduser())
+            providers[name] = form.model_copy(update={"credentials": file})
     return config.model_copy(
         update={
             "providers": MappingProxyType(providers),

@@ -110,7 +110,7 @@ def test_a_token_is_fetched_once_and_sent(tmp_path: Path, upstream: Upstream) ->
             "vertex": {
                 "catalog": "google-vertex",
                 "base_url": upstream.url + base,
-                "credentials": str(file),
+                "credentials": file.name,
                 "facts": FACTS,
                 "prices": PRICE,
             }
@@ -137,7 +137,7 @@ def test_a_refused_token_says_so_without_the_key(tmp_path: Path, upstream: Upstr
             "vertex": {
                 "catalog": "google-vertex",
                 "base_url": f"{upstream.url}/v1/projects/p/locations/eu",
-                "credentials": str(file),
+                "credentials": file.name,
                 "facts": FACTS,
             }
         },
