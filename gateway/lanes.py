@@ -37,8 +37,7 @@ FIELD_OF_NEED = {"schema": "output", "forced_tool": "tool_choice", "tools": "too
 _encode = msgspec.json.Encoder().encode
 
 
-@dataclass(frozen=True, slots=True)
-class Lane:
+class Lane(msgspec.Struct, frozen=True):
     """How one route is asked: ``body`` is the client's, or the translated one.
 
     ``lost`` names what is left out in the client's words, ``notes`` says what else was done.
@@ -101,8 +100,8 @@ class Lanes:
 
     def relays(self, route: Route) -> bool:
         """Whether ``route`` takes the client's own body as it is; no lane is made to tell."""
-        dialect = route.dialects.get(self.wire.name)
-        if dialect is None or self.peek.json_stream:
+        dialect, relay = route.dialects.get(self.wire.name), self.wire.relay
+        if dialect is None or relay is None or self.peek.json_stream:
             return False
         # What a request needs decides between wires, and whether the host can do it at all.
         if self.peek.needs and (
@@ -110,7 +109,7 @@ class Lanes:
             or self._lacking(route, dialect) is not None
         ):
             return False
-        return self.wire.passing.refused(self.body, dialect) is None
+        return relay.refused(self.body, dialect) is None
 
     def counting(self, route: Route) -> Lane | Cannot:
         """Return how ``route`` is asked for a number of tokens: on a wire that counts there."""
@@ -172,10 +171,14 @@ class Lanes:
         return self.wire.client.names.get(name, name) if self.wire.client else name
 
     def _relayed(self, route: Route, wire: Wire, dialect: Dialect) -> Lane | Cannot:
-        refused = wire.passing.refused(self.body, dialect)
-        if refused is not None:
-            return Cannot(refused, f"its host takes no `{refused}`")
-        body, notes = self.body, []
+        body, notes, lost = self.body, [], []
+        while (refused := wire.passing.refused(body, dialect)) is not None:
+            droppable = self.rules.on_unsupported == "drop" or self._is_advice(self._our(refused))
+            shorter = without_field(body, refused.split(".")) if droppable else None
+            if shorter is None:
+                return Cannot(refused, f"its host takes no `{refused}`")
+            body = shorter
+            lost.append(refused)
         if self.has_state:
             body, left_out = wire.passing.without_state(body, lambda state: self._may(state, route))
             if left_out:
@@ -186,7 +189,7 @@ class Lanes:
             )
             if restored:
                 notes.append(f"put back the reasoning of {restored} turns")
-        return Lane(wire, dialect, relayed=True, body=body, notes=tuple(notes))
+        return Lane(wire, dialect, relayed=True, body=body, lost=tuple(lost), notes=tuple(notes))
 
     def _translated(
         self, route: Route, wire: Wire, dialect: Dialect, *, emulating: bool = False
@@ -227,12 +230,12 @@ class Lanes:
 
     def alters(self, lane: Lane) -> bool:
         """Whether what ``lane`` leaves out alters the answer."""
-        return any(not self._is_advice(name) for name in self._ours(lane.lost))
+        return any(not self._is_advice(self._our(name)) for name in lane.lost)
 
-    def _ours(self, lost: tuple[str, ...]) -> list[str]:
+    def _our(self, name: str) -> str:
+        """Return the neutral form's name of a client's field."""
         names = self.wire.client.names if self.wire.client else {}
-        back = {theirs: ours for ours, theirs in names.items()}
-        return [back.get(name, name) for name in lost]
+        return next((ours for ours, theirs in names.items() if theirs == name), name)
 
     def _issuer(self, state: str) -> str:
         return self.recall.issuer(self.key, state) or self.sole_issuer
@@ -248,6 +251,18 @@ class Lanes:
     def _thought(self, call_id: str) -> str | None:
         turn = self._turn(call_id)
         return turn.text if turn is not None else None
+
+
+def without_field(body: Json, path: list[str]) -> Json | None:
+    """Return ``body`` less the field at ``path``, itself untouched; None where it has none."""
+    name, *rest = path
+    if name not in body:
+        return None
+    if not rest:
+        return {key: value for key, value in body.items() if key != name}
+    inner = body[name]
+    shorter = without_field(inner, rest) if isinstance(inner, dict) else None
+    return None if shorter is None else {**body, name: shorter}
 
 
 def host_wire(wire: Wire, route: Route, peek: Peek) -> str | None:
@@ -266,12 +281,14 @@ def able(planned: Plan, lanes: Lanes) -> Plan:
     Of translated routes only as many are written as are needed to find a first good one: the rest
     is written when its turn comes. Raises ``Refusal`` where none is left.
     """
+    # Most calls: nothing is left out on the way, and a lane is made when its turn comes.
+    if all(map(lanes.relays, planned.routes)):
+        return planned
     dropped: list[Dropped] = []
     faults: list[Cannot] = []
     whole: list[Route] = []
     lossy: list[Route] = []
     for route in planned.routes:
-        # Most calls: nothing is left out on the way, and the lane is made when its turn comes.
         if lanes.relays(route):
             whole.append(route)
             continue

@@ -143,9 +143,10 @@ def _chat(
     tools: list[dict[str, Any]],
     more: dict[str, Any],
 ) -> Got:
+    custom = [{"type": "custom", "custom": tool} for tool in more.pop("custom", [])]
     given: dict[str, Any] = {"model": model, "messages": history, **more}
     if tools:
-        given["tools"] = [{"type": "function", "function": tool} for tool in tools]
+        given["tools"] = [{"type": "function", "function": tool} for tool in tools] + custom
     client = openai_client(url)
     if stream and not tools:
         return _chat_chunks(client, given, history)
@@ -201,6 +202,7 @@ def _responses(
     tools: list[dict[str, Any]],
     more: dict[str, Any],
 ) -> Got:
+    custom = [{"type": "custom", **tool} for tool in more.pop("custom", [])]
     given: dict[str, Any] = {
         "model": model,
         "input": history,
@@ -208,7 +210,8 @@ def _responses(
         **more,
     }
     if tools:
-        given["tools"] = [{"type": "function", "strict": False, **tool} for tool in tools]
+        functions = [{"type": "function", "strict": False, **tool} for tool in tools]
+        given["tools"] = functions + custom
     client = openai_client(url)
     if stream:
         # Not get_final_response: it takes an answer that was cut for none at all.
