@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -58,8 +59,25 @@ def builtin() -> Catalog:
 def load(*folders: Path) -> Catalog:
     """Return the hosts of all ``*.yaml`` in ``folders``; a later folder's host replaces an earlier.
 
-    Raises ``CatalogError`` with everything that is wrong in any of the files.
+    Raises ``CatalogError`` with everything that is wrong in any of the files. Files that have not
+    changed are not read again: a config is read at every edit, while streams run.
     """
+    return _loaded(folders, tuple(_seen(folders)))
+
+
+def _seen(folders: tuple[Path, ...]) -> Iterator[tuple[str, int, int]]:
+    for folder in folders:
+        for path in sorted((*folder.glob("*.yaml"), *(folder / FAMILIES).glob("*.yaml"))):
+            try:
+                state = path.stat()
+            except OSError:  # gone, or a link to nowhere: told when it is read
+                yield str(path), 0, 0
+            else:
+                yield str(path), state.st_mtime_ns, state.st_size
+
+
+@lru_cache(maxsize=4)
+def _loaded(folders: tuple[Path, ...], _state: tuple[tuple[str, int, int], ...]) -> Catalog:
     problems: list[str] = []
     families: dict[str, Family] = {}
     raw_families: dict[str, Any] = {}
