@@ -4,13 +4,19 @@ PY := .venv/bin/python
 PIP := $(PY) -m pip install -q --disable-pip-version-check --require-hashes
 CONFIG ?= config.example.yaml
 
-.PHONY: run test check lint browser clients bench lock clean
+.PHONY: run test slow check lint browser clients accuracy bench lock clean
 
 run: .venv/run.stamp
 	.venv/bin/entrepot serve --config $(CONFIG)
 
+# Two workers; a file's tests stay together, for what they share.
+WORKERS ?= 2
 test: .venv/dev.stamp
-	$(PY) -m pytest -m "not browser and not slow"
+	$(PY) -m pytest -m "not browser and not slow" -n $(WORKERS) --dist loadfile
+
+# What the everyday run has no time for: the whole corpus, many more examples, real coding agents.
+slow: .venv/dev.stamp
+	$(PY) -m pytest -m slow -n $(WORKERS) --dist loadfile
 
 # Format, lint, types, tests: what has to hold before a change lands.
 check: lint test
@@ -36,6 +42,10 @@ clients: .venv/dev.stamp .clients/stamp
 	cd .clients && npm ci --ignore-scripts --no-audit --no-fund
 	cd .clients/node_modules/@anthropic-ai/claude-code && node install.cjs
 	touch $@
+
+# Every recording to every client, and the page that says how it went; takes ten minutes.
+accuracy: .venv/dev.stamp
+	$(PY) -m tests.replay.accuracy
 
 bench: .venv/dev.stamp
 	$(PY) -m bench.run

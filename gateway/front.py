@@ -85,6 +85,8 @@ def _too_large(most_bytes: int) -> Refusal:
 
 def plain_header(text: str) -> bytes:
     """Return ``text`` as a header's value: printable ASCII, "?" for every other sign."""
+    if text.isascii() and text.isprintable():
+        return text.encode()
     return "".join([sign if " " <= sign <= "~" else "?" for sign in text]).encode()
 
 

@@ -20,6 +20,8 @@ from providers.usage import Usage
 from providers.wires.wire import Context, Reader, Tap, Writer
 from routing.plan import Route
 
+DELTAS = (ir.TextDelta, ir.ToolDelta)
+OF_CALLS = (ir.ToolStart, ir.ToolDelta, ir.ToolEnd)
 Step = Callable[[list[ir.Event]], list[ir.Event]]
 
 
@@ -155,7 +157,7 @@ class Remembering:
     def __call__(self, events: list[ir.Event]) -> list[ir.Event]:
         """Look at ``events`` and return them."""
         for event in events:
-            if isinstance(event, ir.TextDelta | ir.ToolDelta):
+            if isinstance(event, DELTAS):
                 continue
             if isinstance(event, ir.ReasoningDelta):
                 self._text.append(event.text)
@@ -181,8 +183,4 @@ class Remembering:
 
 def first_call_only(events: list[ir.Event]) -> list[ir.Event]:
     """Leave out all tool calls but the first: the client asked for one at a time."""
-    return [
-        event
-        for event in events
-        if not isinstance(event, ir.ToolStart | ir.ToolDelta | ir.ToolEnd) or event.index == 0
-    ]
+    return [event for event in events if not isinstance(event, OF_CALLS) or event.index == 0]

@@ -87,17 +87,18 @@ class Answer:
 
     def header(self, name: str) -> str | None:
         """One response header."""
-        return self._response.headers.get(name)
+        value = self._response.headers.get(name)
+        return None if value is None else _as_sent(value)
 
     @property
     def headers(self) -> dict[str, str]:
         """All response headers, names in lower case."""
-        return {name.lower(): value for name, value in self._response.headers.items()}
+        return {name.lower(): _as_sent(value) for name, value in self._response.headers.items()}
 
     @property
     def content_type(self) -> str:
         """The media type as sent, with its parameters."""
-        return self._response.headers.get("Content-Type", "")
+        return _as_sent(self._response.headers.get("Content-Type", ""))
 
     async def chunk(self) -> bytes:
         """Return what has arrived, at least one byte; b"" at the end. Raises ``UpstreamError``."""
@@ -206,6 +207,12 @@ class StaleConnectionError(UpstreamError):
 
     It may be tried once more on the same route.
     """
+
+
+def _as_sent(value: str) -> str:
+    """Return a header's value with one sign for each of its bytes, whatever they were."""
+    # The library takes them for UTF-8, and what is none for surrogates, which nothing can write.
+    return value if value.isascii() else value.encode("utf-8", "surrogateescape").decode("latin-1")
 
 
 def _opening_fault(fault: Exception) -> UpstreamError:

@@ -53,12 +53,15 @@ class FrameDecoder:
     larger than ``EVENT_MAX_BYTES``; the frames before it still come out, and none after it.
     """
 
-    __slots__ = ("_held", "_need", "fault")
+    __slots__ = ("_headers", "_held", "_need", "_read", "fault")
 
     def __init__(self) -> None:
         self._held = bytearray()
         # How many bytes must be held before there is something to look at.
         self._need = _PRELUDE.size
+        # The last frame's headers and what they say: most frames of an answer have the same.
+        self._headers = b""
+        self._read: Mapping[str, HeaderValue] = {}
         self.fault: UpstreamError | None = None
 
     def feed(self, data: bytes) -> list[Frame]:
@@ -109,11 +112,14 @@ class FrameDecoder:
             self._broken("a frame does not match its checksum")
             return None
         after = _PRELUDE.size + _PRELUDE.unpack_from(raw)[1]
-        headers = _headers(raw, _PRELUDE.size, after)
-        if headers is None:
-            self._broken("a frame's headers cannot be read")
-            return None
-        return Frame(headers, raw[after:end])
+        written = raw[_PRELUDE.size : after]
+        if written != self._headers:
+            headers = _headers(raw, _PRELUDE.size, after)
+            if headers is None:
+                self._broken("a frame's headers cannot be read")
+                return None
+            self._headers, self._read = written, headers
+        return Frame(self._read, raw[after:end])
 
     def _broken(self, why: str) -> None:
         self.fault = UpstreamError(ErrorKind.MALFORMED, f"the event stream is broken: {why}")

@@ -27,12 +27,14 @@ class EventSplitter:
 
     def feed(self, data: bytes) -> list[bytes]:
         """Return the events that ``data`` completes. Raises ``EventTooLongError``."""
-        if not self._held and b"\r" not in data:
-            parts = data.split(b"\n\n")
-            rest = parts.pop()
-            if rest:
-                self._hold(rest)
-            return [part + b"\n\n" for part in parts]
+        if not self._held:
+            blank = b"\n\n" if b"\r" not in data else _crlf_alone(data)
+            if blank:
+                parts = data.split(blank)
+                rest = parts.pop()
+                if rest:
+                    self._hold(rest)
+                return [part + blank for part in parts]
         # A boundary may straddle the pieces: look at the new bytes with the three before them, and
         # join what is held only when there is one, so that a long event costs linear time.
         if not _BOUNDARY.search(self._edge + data):
@@ -62,11 +64,30 @@ class EventSplitter:
         return b"".join(held)
 
 
+def _crlf_alone(data: bytes) -> bytes:
+    """Return the blank line of CRLF where ``data`` can have no other, else b""."""
+    return b"\r\n\r\n" if b"\n\n" not in data and b"\r\r" not in data else b""
+
+
 def event_data(event: bytes) -> bytes | None:
     """Return the data of one event, its lines joined by a newline; None where it carries none."""
-    # Nearly every event is one line: `data: …` and its blank line.
-    if event.startswith(b"data: ") and event.find(b"\n") == len(event) - 2 and b"\r" not in event:
-        return event[6:-2].strip()
+    # Nearly every event is one line, `data: …`, or has its name in a line before that.
+    if b"\r" not in event:
+        end = len(event) - 2
+        first = event.find(b"\n")
+        if first == end and event.startswith(b"data: "):
+            return event[6:end].strip()
+        data = first + 1
+        if (
+            event.startswith(b"event: ")
+            and event.startswith(b"data: ", data)
+            and event.find(b"\n", data) == end
+        ):
+            return event[data + 6 : end].strip()
+    elif event.startswith(b"data: ") and event.endswith(b"\r\n\r\n"):
+        end = len(event) - 4
+        if event.find(b"\r") == end and event.find(b"\n") == end + 1:
+            return event[6:end].strip()
     lines = [
         line[5:].removeprefix(b" ") for line in event.splitlines() if line.startswith(b"data:")
     ]

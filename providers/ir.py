@@ -389,6 +389,13 @@ ADVICE = frozenset(
 )
 
 
+def is_begun(messages: tuple[Message, ...]) -> bool:
+    """Whether the conversation ends in words of the assistant, to be gone on with."""
+    if not messages or messages[-1].role != "assistant":
+        return False
+    return not any(isinstance(part, ToolCall) for part in messages[-1].parts)
+
+
 def text_of(parts: tuple[Part, ...]) -> str:
     """Return the words of a message's text parts, in order, with nothing between."""
     return "".join([part.text for part in parts if isinstance(part, Text)])

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 import yaml
+from hypothesis import settings
 
 from tests.databases import (  # noqa: F401 - fixtures that tests in several folders use
     _numbers,
@@ -26,8 +27,16 @@ from tests.databases import (  # noqa: F401 - fixtures that tests in several fol
 from tests.fakes.upstream import Upstream
 
 # What a developer's machine may have set and a test must not see.
-UNWANTED = re.compile(r"(HTTPS?|ALL|NO)_PROXY|.*_API_KEY|ENTREPOT_.*", re.IGNORECASE)
+# (COLUMNS is set by the test runner's own workers.)
+UNWANTED = re.compile(r"(HTTPS?|ALL|NO)_PROXY|.*_API_KEY|ENTREPOT_.*|COLUMNS", re.IGNORECASE)
 GRACE_S = 2.0
+
+
+# No test asserts on a timing. Where CI is set, the examples are the same at every run.
+settings.register_profile(
+    "untimed", settings.get_profile("ci" if os.environ.get("CI") else "default"), deadline=None
+)
+settings.load_profile("untimed")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -26,6 +26,8 @@ def count(value: Any) -> int | None:
 
     What is beyond ``COUNT_MAX`` is none: no model has read so much.
     """
+    if type(value) is int and 0 <= value <= COUNT_MAX:
+        return value
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     good = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= COUNT_MAX

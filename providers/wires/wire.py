@@ -21,6 +21,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Protocol, runtime_checkable
 
+from msgspec import Struct
+
 from providers import ir
 from providers.dialect import Dialect
 from providers.errors import UpstreamError
@@ -50,8 +52,7 @@ class CannotExpressError(Exception):
         self.what = what
 
 
-@dataclass(frozen=True, slots=True)
-class Peek:
+class Peek(Struct, frozen=True):
     """What the gateway needs to know of a request before it goes anywhere.
 
     ``text_bytes`` is the size of the body, an upper bound for its prompt. ``max_output`` is the
@@ -71,8 +72,7 @@ class Peek:
     json_stream: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Tap:
+class Tap(Struct, frozen=True):
     """What the gateway reads out of one whole answer that it passes on.
 
     ``text_bytes`` is the size of what the model wrote, counted only where no usage came.

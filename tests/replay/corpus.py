@@ -32,6 +32,12 @@ WIRES: Mapping[str, str] = {
     "bedrock_converse": "converse",
     "cohere_chat": "cohere",
 }
+# Endpoints with one wire only: relayed, never translated.
+RELAYED: Mapping[str, str] = {
+    "openai_completions": "completions",
+    "embeddings": "embeddings",
+    "rerank": "rerank",
+}
 EVENTS = "text/event-stream"
 STREAM_TYPES = {"converse": "application/vnd.amazon.eventstream"}
 # They belong to the recorded connection and not to the one that plays it again.
@@ -67,7 +73,7 @@ class Case:
     @property
     def wire(self) -> str:
         """The host's wire; "" where it is none that the gateway speaks."""
-        return WIRES.get(self.kind, "")
+        return WIRES.get(self.kind) or RELAYED.get(self.kind, "")
 
     def in_pieces(self, pieces: Sequence[bytes]) -> Behaviour:
         """Return what makes the fake upstream give this answer again in just these chunks."""

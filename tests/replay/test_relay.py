@@ -60,7 +60,9 @@ def good(case: Case) -> bool:
         return False
     if not case.is_stream:
         answer = json.loads(case.body)
-        return isinstance(answer, dict) and bool(answer.get("choices")) and not answer.get("error")
+        if not isinstance(answer, dict) or not answer.get("choices") or answer.get("error"):
+            return False
+        return not any(choice.get("error") for choice in answer["choices"])
     return b'"error":{' not in case.body and b'"error": {' not in case.body and (
         b"[DONE]" in case.body or b'"finish_reason":"' in case.body
     )  # fmt: skip

@@ -48,8 +48,9 @@ KINDS = (
 
 def check(body: Json) -> None:
     """Check what every host agrees on. Raises ``BadRequestError`` naming the field at fault."""
-    for name in body.keys() & TYPES.keys():
-        _check_type(name, body[name])
+    for name, value in body.items():
+        if name in TYPES:
+            _check_type(name, value)
     model = body.get("model")
     if not model:
         raise BadRequestError("`model` is missing: name one of GET /v1/models", "model")

@@ -10,6 +10,9 @@ from providers.usage import MISSING, Usage
 from providers.wires.tolerant import count
 from providers.wires.wire import money
 
+AUDIO_IN = (("prompt_tokens_details", "audio_tokens"),)
+AUDIO_OUT = (("completion_tokens_details", "audio_tokens"),)
+
 
 def usage_of(said: Any, dialect: Dialect) -> Usage:
     """Return ``usage`` as the host said it, in disjoint buckets; MISSING where it said nothing.
@@ -24,8 +27,8 @@ def usage_of(said: Any, dialect: Dialect) -> Usage:
         return MISSING
     read_ = _first(said, dialect.cached_read_paths)
     write = _first(said, dialect.cached_write_paths)
-    audio_in = _at(said, ("prompt_tokens_details", "audio_tokens"))
-    audio_out = _at(said, ("completion_tokens_details", "audio_tokens"))
+    audio_in = _first(said, AUDIO_IN)
+    audio_out = _first(said, AUDIO_OUT)
     reasoning = _first(said, dialect.reasoning_paths)
     total = count(said.get("total_tokens"))
     beside = reasoning if dialect.reasoning == "beside" else 0
@@ -61,7 +64,8 @@ def usage_elsewhere(body: Any, dialect: Dialect) -> dict[str, Any] | None:
 
 def _first(said: dict[str, Any], paths: tuple[tuple[str, ...], ...]) -> int:
     for path in paths:
-        found = _at(said, path)
+        # Most hosts say little: what is not there need not be walked to.
+        found = _at(said, path) if path[0] in said else 0
         if found:
             return found
     return 0

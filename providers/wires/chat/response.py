@@ -50,7 +50,7 @@ def tap(raw: bytes, dialect: Dialect) -> Tap:
         finish=str(first.get("finish_reason") or ""),
         model=str(body.get("model") or ""),
         text_bytes=0 if usage.state == "reported" else _text_bytes(messages),
-        states=tuple(state for message in messages for state in states_in(message)),
+        states=tuple([state for message in messages for state in states_in(message)]),
         calls=tuple(_call_ids(messages)),
     )
 

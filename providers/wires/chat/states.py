@@ -8,8 +8,8 @@ from typing import Any
 from providers.wires.chat.reasoning import FORMAT, is_seal, signature_of, state_of
 from providers.wires.wire import Json
 
-# A body without any of these holds no state.
-MARKS = (b'"reasoning_details"', b'"thought_signature"', b'"signature"')
+# A body without any of these holds no state; the second ends two names (it costs time to look).
+MARKS = (b'"reasoning_details"', b'signature"')
 
 Keep = Callable[[str], bool]
 
@@ -21,11 +21,12 @@ def states_in(message: Json) -> list[str]:
         items = message.get(name)
         if isinstance(items, list):
             found += [state for item in items if (state := state_of(item))]
-    holders: list[Any] = [message]
+    if "extra_content" in message and (state := signature_of(message)):
+        found.append(state)
     calls = message.get("tool_calls")
     if isinstance(calls, list):
-        holders += calls
-    return found + [state for holder in holders if (state := signature_of(holder))]
+        found += [state for call in calls if (state := signature_of(call))]
+    return found
 
 
 def without_state(body: Json, keep: Keep) -> tuple[Json, int]:

@@ -107,8 +107,10 @@ class StreamReader:
             self.fault = UpstreamError(ErrorKind.MALFORMED, str(fault))
             return b""
         if self._repair is not None:
-            passing = [event for event in events if self._passes(event)]
-            return b"".join([self._put_right(event, self._repair) for event in passing])
+            # One after the other: a fault that the repair finds ends the stream, [DONE] too.
+            return b"".join(
+                [self._put_right(event, self._repair) for event in events if self._passes(event)]
+            )
         if len(events) == 1:
             return events[0] if self._passes(events[0]) else b""
         return b"".join([event for event in events if self._passes(event)])
@@ -198,7 +200,7 @@ class StreamReader:
             return not (self._strip_usage and chunk.usage is not None)
         for choice in chunk.choices:
             self._read_choice(choice)
-        if self._dialect.usage_path is not None and self._said is None and self.finish:
+        if self.finish and self._said is None and self._dialect.usage_path is not None:
             self._said = usage_elsewhere(_decode_any(data), self._dialect)
         return True
 

@@ -30,12 +30,15 @@ _encode = msgspec.json.Encoder().encode
 class _Said:
     """What of one choice has been written."""
 
-    __slots__ = ("block", "blocks", "index", "items", "started", "summary", "text_at", "text_size")
+    __slots__ = (
+        "block", "blocks", "index", "items", "started", "summary", "text_at", "text_size",
+        "thought",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.started = False
         self.block: list[str] = []
-        self.summary = False
+        self.summary = self.thought = False
         # Blocks without state so far: they are listed once one with state comes.
         self.blocks: list[ir.Reasoning] = []
         self.items = 0
@@ -74,9 +77,11 @@ class StreamWriter:
             return self._arguments(event.choice, event.index, event.arguments)
         if isinstance(event, ir.ReasoningDelta):
             said = self._of(event.choice)
+            # A blank line between two thoughts, as in a whole answer.
+            gap = "\n\n" if said.thought and not said.block else ""
             said.block.append(event.text)
-            said.summary = event.summary
-            return self._chunk(event.choice, {"reasoning_content": event.text})
+            said.summary, said.thought = event.summary, True
+            return self._chunk(event.choice, {"reasoning_content": gap + event.text})
         return self._rare(event)
 
     def _rare(self, event: ir.Event) -> bytes:

@@ -41,6 +41,8 @@ BUDGETS: Mapping[str, int] = {"minimal": 512, "low": 1024, "medium": 4096}
 def write(request: ir.Request, model: str, dialect: Dialect) -> Written:
     """Return the body for a host. Raises ``CannotExpressError``."""
     lost: list[str] = list(request.extras)
+    if ir.is_begun(request.messages):
+        lost.append("prefill")
     body: Json = {"model": model, "messages": turns_of(request, dialect, lost)}
     if request.stream:
         body["stream"] = True

@@ -54,7 +54,8 @@ ADVICE = frozenset(
         f"{CALLING}.streamFunctionCallArguments",
     }
 )  # fmt: skip
-LOOSE = frozenset({"OFF", "BLOCK_NONE", "BLOCK_ONLY_HIGH", "HARM_BLOCK_THRESHOLD_UNSPECIFIED"})
+# A tuple: what a client says may have no hash.
+LOOSE = ("OFF", "BLOCK_NONE", "BLOCK_ONLY_HIGH", "HARM_BLOCK_THRESHOLD_UNSPECIFIED")
 LEVELS: dict[str, Effort] = {
     "MINIMAL": "minimal",
     "LOW": "low",

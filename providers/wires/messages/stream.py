@@ -32,7 +32,8 @@ class _Said(msgspec.Struct):
     error: Any = None
 
 
-BLOCK_EVENTS = frozenset({"content_block_start", "content_block_delta", "content_block_stop"})
+# A tuple: what a host says may have no hash.
+BLOCK_EVENTS = ("content_block_start", "content_block_delta", "content_block_stop")
 
 _decode = msgspec.json.Decoder(_Said).decode
 # The field of a delta in which its words stand.
@@ -91,6 +92,8 @@ class StreamReader:
 
     def end(self) -> bytes:
         """Return what was left without its blank line; sets ``fault`` where the stream was cut."""
+        if self.fault is not None:
+            return b""
         rest = self._splitter.rest()
         out = rest if rest.strip() and self._passes(rest) else b""
         self._check_end(rest)
@@ -105,6 +108,8 @@ class StreamReader:
 
     def close(self) -> list[Event]:
         """Return what was left at the end of the body; sets ``fault`` where it was cut."""
+        if self.fault is not None:
+            return []
         rest = self._splitter.rest()
         out = self._events_of(rest) if rest.strip() else []
         self._check_end(rest)

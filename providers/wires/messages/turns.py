@@ -30,6 +30,7 @@ from providers.wires.wire import CannotExpressError, Json
 
 SYSTEM_ROLES = ("system", "developer")
 PDF = "application/pdf"
+OPENING = "(The conversation begins.)"
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
@@ -61,6 +62,9 @@ class Turns:
         for message in self._messages[leading:]:
             self._message(message)
         turns = [turn for turn in self._turns if turn["content"]]
+        if not turns:
+            # A conversation of blank texts alone: the wire takes none without a word.
+            turns.append({"role": "user", "content": [{"type": "text", "text": OPENING}]})
         if turns and turns[-1]["role"] == "assistant":
             self._prefill(turns)
         for turn in turns:

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from providers.dialect import Dialect
-from providers.ir import OutputFormat, Request, Thinking, Tool, ToolChoice
+from providers.ir import OutputFormat, Request, Thinking, Tool, ToolChoice, is_begun
 from providers.schemas import lower
 from providers.wires.responses.read import LOGPROBS, STATE
 from providers.wires.responses.read_tools import WIRE
@@ -44,6 +44,9 @@ def write(request: Request, model: str, dialect: Dialect) -> Written:
     for message in request.messages:
         items.add(message)
     lost = items.lost
+    if is_begun(request.messages):
+        # This API answers with a message of its own.
+        lost.append("prefill")
     body: Json = {"model": model, "input": items.items, "store": False}
     if request.stream:
         body["stream"] = True

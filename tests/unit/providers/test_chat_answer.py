@@ -14,7 +14,7 @@ from providers.dialect import Dialect
 from providers.errors import ErrorKind, UpstreamError
 from providers.usage import MISSING, Usage
 from providers.wires.chat.errors import read_error, retry_after, write_error, write_stream_error
-from providers.wires.chat.response import tap, usage_of
+from providers.wires.chat.response import read, tap, usage_of
 from providers.wires.chat.stream import StreamReader
 
 PLAIN = Dialect()
@@ -283,3 +283,37 @@ def test_usage_on_the_finish_chunk_stays_even_where_usage_chunks_are_taken_out()
     last = chunk({}, finish="stop", usage=USAGE)
     assert reader.feed(last) == last
     assert reader.usage == Usage(input=4, output=2)
+
+
+def test_usage_at_a_place_of_the_hosts_own_is_read_where_the_wires_own_is_empty() -> None:
+    elsewhere = Dialect(usage_path=("x_own", "usage"))
+    last = {
+        "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}],
+        "x_own": {"usage": {"prompt_tokens": 3, "completion_tokens": 2}},
+    }
+    raw = b"data: " + json.dumps(last).encode() + b"\n\ndata: [DONE]\n\n"
+    tapped, read_ = StreamReader(elsewhere), StreamReader(elsewhere)
+    assert tapped.feed(raw) == raw
+    read_.events(raw)
+    assert tapped.usage == read_.usage == Usage(input=3, output=2)
+    assert StreamReader(PLAIN).usage is MISSING
+
+
+def test_an_error_in_a_choice_of_a_whole_answer_is_an_error() -> None:
+    error = {"code": 502, "message": "Error processing stream"}
+    choice = {"index": 0, "message": {"content": "", "role": "assistant"}, "error": error}
+    with pytest.raises(UpstreamError, match="Error processing stream"):
+        tap(json.dumps({"choices": [choice]}).encode(), PLAIN)
+
+
+def test_bytes_of_a_token_that_are_no_numbers_are_left_out() -> None:
+    near = {"token": "b", "logprob": -2.0, "bytes": "Yg=="}
+    token = {"token": "a", "logprob": -1.0, "bytes": "YQ==", "top_logprobs": [near]}
+    choice = {
+        "message": {"role": "assistant", "content": "a"},
+        "finish_reason": "stop",
+        "logprobs": {"content": [token]},
+    }
+    answer = read(json.dumps({"choices": [choice]}).encode(), PLAIN, "route")
+    expected = {**token, "bytes": None, "top_logprobs": [{**near, "bytes": None}]}
+    assert answer.choices[0].logprobs == [expected]

@@ -341,3 +341,12 @@ def test_ends() -> None:
 def test_usage_is_left_out_where_nobody_knows_it() -> None:
     answer = ir.Answer((ir.Choice((), "end"),), MISSING)
     assert "usageMetadata" not in json.loads(CLIENT.write(answer, context()))
+
+
+@pytest.mark.parametrize("arguments", ["", '{"a": 1'])
+def test_a_call_that_was_cut_is_not_shown_as_one(arguments: str) -> None:
+    cut = ir.ToolCall("call_1", "f", arguments)
+    answer = ir.Answer((ir.Choice((ir.Text("Now"), cut), "length"),), Usage(input=1, output=1))
+    said = json.loads(CLIENT.write(answer, context()))["candidates"][0]
+    assert said["content"]["parts"] == [{"text": "Now"}]
+    assert said["finishReason"] == "MAX_TOKENS"

@@ -317,12 +317,18 @@ def test_marks_names_and_traces_are_named() -> None:
     found = written(
         Message("user", (Text("x", cache="5m"),), name="ann"),
         Message("assistant", (trace, Trace("responses", {"type": "web_search_call"}), Text("y"))),
+        Message("user", (Text("go on"),)),
         tools=(replace(FUNCTION, cache="1h"),),
     )
     assert set(found.lost) == {"cache", "name", "history of hosted tools"}
     assert {"type": "web_search_call"} in found.body["input"]
     marked = items(Message("user", (Text("x", cache="1h"),)), dialect=Dialect(cache_marks=True))
     assert marked[0]["content"][0]["prompt_cache_breakpoint"] == {"mode": "explicit", "ttl": "30m"}
+
+
+def test_a_begun_answer_is_not_gone_on_with() -> None:
+    found = written(Message("user", (Text("x"),)), Message("assistant", (Text("Once upon"),)))
+    assert found.lost == ("prefill",)
 
 
 def test_a_chat_request_with_tools_and_effort_goes_over_the_bridge() -> None:

@@ -434,3 +434,22 @@ def written_kinds(events: list[Event]) -> Iterator[tuple[str, str]]:
             yield "arguments", event.arguments
         elif isinstance(event, TextDelta):
             yield "text", event.text
+
+
+def test_another_hosts_word_for_a_tier_is_not_passed_on() -> None:
+    def told(tier: str) -> Any:
+        answer = Answer((Choice((Text("x"),), "end"),), USAGE, service_tier=tier)
+        return Response.model_validate_json(write(answer, context()), strict=True).service_tier
+
+    assert told("priority") == "priority"
+    assert told("on_demand") == told("standard") == "default"
+
+
+def test_log_probabilities_are_whole_whatever_the_host_left_out() -> None:
+    tokens = [{"token": "é", "logprob": -1.0, "top_logprobs": [{"token": "e"}]}, {"token": "a"}]
+    answer = Answer((Choice((Text("éa"),), "end", logprobs=tokens),), USAGE)
+    response = Response.model_validate_json(write(answer, context()), strict=True)
+    part: Any = response.output[0]
+    found = part.content[0].logprobs
+    assert [(one.token, bytes(one.bytes)) for one in found] == [("é", "é".encode()), ("a", b"a")]
+    assert found[0].top_logprobs[0].logprob == -9999.0
