@@ -92,11 +92,9 @@ class StreamReader:
 
     def end(self) -> bytes:
         """Return what was left without its blank line; sets ``fault`` where the stream was cut."""
-        if self.fault is not None:
-            return b""
-        rest = self._splitter.rest()
+        rest, was_good = self._splitter.rest(), self.fault is None
         out = rest if rest.strip() and self._passes(rest) else b""
-        self._check_end(rest)
+        self._check_end(was_good=was_good)
         return out
 
     def events(self, data: bytes) -> list[Event]:
@@ -108,11 +106,9 @@ class StreamReader:
 
     def close(self) -> list[Event]:
         """Return what was left at the end of the body; sets ``fault`` where it was cut."""
-        if self.fault is not None:
-            return []
-        rest = self._splitter.rest()
+        rest, was_good = self._splitter.rest(), self.fault is None
         out = self._events_of(rest) if rest.strip() else []
-        self._check_end(rest)
+        self._check_end(was_good=was_good)
         if self.fault is None and not self.done:
             out += self._finished("", None, None) if not self._ended else []
             out.append(Counted(self.usage))
@@ -125,8 +121,8 @@ class StreamReader:
             self.fault = self.fault or UpstreamError(ErrorKind.MALFORMED, str(fault))
             return []
 
-    def _check_end(self, rest: bytes) -> None:
-        if rest.strip() and self.fault is not None and self.fault.kind is ErrorKind.MALFORMED:
+    def _check_end(self, *, was_good: bool) -> None:
+        if was_good and self.fault is not None and self.fault.kind is ErrorKind.MALFORMED:
             # Half an event is the mark of a cut, unless the answer had ended before it.
             self.fault = None
         if self.fault is None and not self.done and not self.finish:
