@@ -95,6 +95,9 @@ class Endpoint:
         at = self.wires[wire]
         path = (at.count_path or "") if count else at.stream_path if stream else at.path
         base = (at.base_url or base_url or self.base_url).rstrip("/")
+        if path.startswith("/v1/") and base.endswith("/v1"):
+            # Written with it out of habit, where this host's own address has none.
+            path = path.removeprefix("/v1")
         return base + path.replace("{model}", quote(model, safe=""))
 
     def target(
