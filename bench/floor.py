@@ -10,7 +10,7 @@ import uvicorn
 
 
 class Floor:
-    """Forwards every call to one address."""
+    """Forwards every call to one host, path and all."""
 
     def __init__(self, upstream: str) -> None:
         self.upstream = upstream
@@ -24,7 +24,8 @@ class Floor:
             self.session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
         body = (await receive())["body"]
         headers = {"content-type": "application/json", "authorization": "Bearer x"}
-        async with self.session.post(self.upstream, data=body, headers=headers) as answer:
+        url = self.upstream + scope["path"]
+        async with self.session.post(url, data=body, headers=headers) as answer:
             media = answer.headers["content-type"].encode()
             await send({"type": "http.response.start", "status": answer.status,
                         "headers": [(b"content-type", media)]})  # fmt: skip

@@ -1,4 +1,8 @@
-"""The upstream of the benchmark: answers at once, streams 200 chunks 10 ms apart. No framework."""
+"""The upstream of the benchmark: answers at once, streams chunks paced or all at once. No framework.
+
+The path says what comes: ``/paced/on-messages/…`` is 200 chunks of the messages wire 10 ms apart,
+``/burst/…`` 2000 in one go.
+"""
 
 from __future__ import annotations
 
@@ -7,25 +11,13 @@ import sys
 
 import uvloop
 
-ANSWER = (
-    b'{"id":"c","object":"chat.completion","created":1,"model":"mock","choices":[{"index":0,'
-    b'"message":{"role":"assistant","content":"Hello there, how are you?"},"finish_reason":"stop"}],'
-    b'"usage":{"prompt_tokens":9,"completion_tokens":7,"total_tokens":16}}'
-)
-CHUNK = (
-    b'data: {"id":"c","object":"chat.completion.chunk","created":1,"model":"mock","choices":'
-    b'[{"index":0,"delta":{"content":" word"},"finish_reason":null}]}\n\n'
-)
-LAST = (
-    b'data: {"id":"c","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n'
-    b'data: {"id":"c","choices":[],"usage":{"prompt_tokens":9,"completion_tokens":200,"total_tokens":209}}\n\n'
-    b"data: [DONE]\n\n"
-)
-CHUNKS, GAP_S = 200, 0.01
+from bench.streams import CHAT_ANSWER, STREAMS, Stream
+
+PACED, BURST, GAP_S = 200, 2000, 0.01
 
 
 class Mock(asyncio.Protocol):
-    """One connection; requests are told apart by ``"stream":true`` in them."""
+    """One connection."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
@@ -41,24 +33,40 @@ class Mock(asyncio.Protocol):
         if not found or len(body) < length:
             return
         self.seen = body[length:]
-        if b'"stream":true' in body[:length]:
-            self.transport.write(  # type: ignore[attr-defined]
-                b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+        _, pace, wire, rest = head.split(b" ")[1].decode().split("/", 3)
+        if b'"stream":true' in body[:length] or "stream" in rest:
+            stream = STREAMS[wire.removeprefix("on-")]
+            self.send(
+                b"HTTP/1.1 200 OK\r\ncontent-type: %b\r\ntransfer-encoding: chunked\r\n\r\n"
+                % stream.media
             )
-            self.send_chunk(CHUNKS)
+            if pace == "paced":
+                self.send(_http_chunk(stream.begin))
+                self.send_chunk(stream, PACED)
+            else:
+                parts = [stream.begin, *[stream.chunk] * BURST, stream.end]
+                self.send(b"".join(map(_http_chunk, parts)) + b"0\r\n\r\n")
         else:
-            self.transport.write(  # type: ignore[attr-defined]
+            self.send(
                 b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b"
-                % (len(ANSWER), ANSWER)
+                % (len(CHAT_ANSWER), CHAT_ANSWER)
             )
 
-    def send_chunk(self, left: int) -> None:
+    def send_chunk(self, stream: Stream, left: int) -> None:
         """Send one event, and plan the next."""
-        data = CHUNK if left else LAST
-        end = b"" if left else b"0\r\n\r\n"
-        self.transport.write(b"%x\r\n%b\r\n%b" % (len(data), data, end))  # type: ignore[attr-defined]
-        if left:
-            asyncio.get_running_loop().call_later(GAP_S, self.send_chunk, left - 1)
+        if not left:
+            self.send(_http_chunk(stream.end) + b"0\r\n\r\n")
+            return
+        self.send(_http_chunk(stream.chunk))
+        asyncio.get_running_loop().call_later(GAP_S, self.send_chunk, stream, left - 1)
+
+    def send(self, data: bytes) -> None:
+        """Write to the connection."""
+        self.transport.write(data)  # type: ignore[attr-defined]
+
+
+def _http_chunk(data: bytes) -> bytes:
+    return b"%x\r\n%b\r\n" % (len(data), data) if data else b""
 
 
 async def serve(port: int) -> None:
