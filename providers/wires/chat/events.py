@@ -34,6 +34,7 @@ from providers.wires.chat.reasoning import plain_text, signature_of
 from providers.wires.chat.states import states_in
 from providers.wires.wire import Json
 
+OF_WORDS = (TextDelta, ReasoningDelta, RefusalDelta)
 # What a delta may hold beside words and calls, that only a reader of this wire understands.
 MEDIA = ("images", "audio")
 THOUGHT_TYPES = ("thinking", "reasoning")
@@ -76,10 +77,10 @@ class Cleaner:
             self.fault = error_of(said, 200, self._dialect)
         if self.fault is not None or not isinstance(body, dict):
             return []
-        for name in ("model", "id", "service_tier"):
-            value = body.get(name)
-            if value and isinstance(value, str):
-                setattr(self, "_id" if name == "id" else name, value)
+        self.model = _text_or(body.get("model"), self.model)
+        self._id = _text_or(body.get("id"), self._id)
+        if "service_tier" in body:
+            self.service_tier = _text_or(body["service_tier"], self.service_tier)
         usage = body.get("usage")
         if isinstance(usage, dict):
             self._said = usage
@@ -195,12 +196,11 @@ class Cleaner:
         if media:
             open_.say(Traced(Trace("chat", media), open_.place), out)
         open_.cite(citations_of(delta.get("annotations")))
-        signature = signature_of(delta)
-        if signature:
+        if "extra_content" in delta and (signature := signature_of(delta)):
             open_.sign(signature)
         self._calls(open_, delta, whole, out)
         for event in out[before:]:
-            if isinstance(event, TextDelta | ReasoningDelta | RefusalDelta):
+            if isinstance(event, OF_WORDS):
                 self.text_bytes += len(event.text)
             elif isinstance(event, ToolStart):
                 self.calls.append(event.id)
@@ -265,6 +265,10 @@ class Cleaner:
     def is_ended(self) -> bool:
         """Whether every choice so far has its finish."""
         return bool(self._choices) and all(open_.ended for open_ in self._choices.values())
+
+
+def _text_or(value: Any, before: str) -> str:
+    return value if value and isinstance(value, str) else before
 
 
 def _place(index: Any, otherwise: int) -> int:
