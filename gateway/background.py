@@ -29,7 +29,7 @@ from gateway.front import (
     send_refusal,
 )
 from gateway.house import House
-from gateway.stored import user_item
+from providers.wires.responses.stored import input_items
 from providers.wires.wire import Json
 
 RUNNING_MAX = 256
@@ -145,9 +145,10 @@ async def _work(
         end = {**begun, "status": "cancelled"}
         raise
     finally:
-        items = body.get("input")
-        turns = tuple(items) if isinstance(items, list) else (user_item(items),)
-        house.stored.put(key, end, turns, len(raw) + sum(len(m.get("body", b"")) for m in answered))
+        # An answer that was deleted meanwhile stays so.
+        if (key, begun["id"]) in house.stored.running:
+            size = len(raw) + sum(len(message.get("body", b"")) for message in answered)
+            house.stored.put(key, end, tuple(input_items(body)), size)
 
 
 def _ended(said: Json, status: int) -> Json:

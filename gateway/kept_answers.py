@@ -48,7 +48,6 @@ async def input_items(request: Request, name: str) -> dict[str, Any]:
 async def forget(request: Request, name: str) -> dict[str, Any]:
     """Forget a kept answer; one that is still in the background is stopped first."""
     key, stored, _ = _found(request, name)
-    stored.cancel(key, name)
     stored.delete(key, name)
     return {"id": name, "object": "response", "deleted": True}
 

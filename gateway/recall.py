@@ -9,11 +9,11 @@ ids of its calls. Both are bounded by age and by bytes; the oldest goes first.
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from hashlib import blake2b
 
+from gateway.short_memory import ShortMemory
 from providers.ir import Opaque, Reasoning
 
 # What an entry weighs beside its texts: keys, tuples, the place in the order.
@@ -35,13 +35,6 @@ class Turn:
         return "\n\n".join(part.text for part in self.reasoning if part.text)
 
 
-@dataclass(frozen=True, slots=True)
-class _Kept:
-    value: Turn | str
-    until: float
-    size: int
-
-
 class Recall:
     """The memory of one process. ``for_s`` seconds and ``most_bytes`` bytes bound it.
 
@@ -51,30 +44,27 @@ class Recall:
     def __init__(
         self, for_s: float, most_bytes: int, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._for_s = for_s
-        self._most = most_bytes
-        self._clock = clock
-        self._kept: OrderedDict[tuple[str, bytes], _Kept] = OrderedDict()
-        self._size = 0
+        self._kept: ShortMemory[tuple[str, bytes], Turn | str] = ShortMemory(
+            for_s, most_bytes, clock
+        )
 
     @property
     def size(self) -> int:
         """Bytes that are held now."""
-        return self._size
+        return self._kept.size
 
     def configure(self, for_s: float, most_bytes: int) -> None:
         """Take other bounds; what is over them goes."""
-        self._for_s, self._most = for_s, most_bytes
-        self._trim()
+        self._kept.configure(for_s, most_bytes)
 
     def issued(self, key: str, states: Iterable[str], route: str) -> None:
         """Remember that ``route`` gave out these states (or ids) to the holder of ``key``."""
         for state in states:
-            self._put((key, _mark("state", state)), route, len(route))
+            self._kept.put((key, _mark("state", state)), route, len(route) + ENTRY_BYTES)
 
     def issuer(self, key: str, state: str) -> str:
         """Return the route that gave out ``state`` to this key's holder; "" where not known."""
-        found = self._get((key, _mark("state", state)))
+        found = self._kept.get((key, _mark("state", state)))
         return found if isinstance(found, str) else ""
 
     def thought(self, key: str, turn: Turn) -> None:
@@ -85,38 +75,12 @@ class Recall:
         ) + sum(len(state.data) for _, states in turn.calls for state in states)
         for call_id, _ in turn.calls:
             if len(call_id) <= CALL_ID_MAX_CHARS:
-                self._put((key, _mark("turn", call_id)), turn, size)
+                self._kept.put((key, _mark("turn", call_id)), turn, size + ENTRY_BYTES)
 
     def turn(self, key: str, call_id: str) -> Turn | None:
         """Return the turn that made the call ``call_id``, where it is still known."""
-        found = self._get((key, _mark("turn", call_id)))
+        found = self._kept.get((key, _mark("turn", call_id)))
         return found if isinstance(found, Turn) else None
-
-    def _get(self, at: tuple[str, bytes]) -> Turn | str | None:
-        kept = self._kept.get(at)
-        if kept is None or kept.until < self._clock():
-            return None
-        return kept.value
-
-    def _put(self, at: tuple[str, bytes], value: Turn | str, size: int) -> None:
-        if not self._most:
-            return
-        before = self._kept.pop(at, None)
-        if before is not None:
-            self._size -= before.size
-        kept = _Kept(value, self._clock() + self._for_s, size + ENTRY_BYTES)
-        self._kept[at] = kept
-        self._size += kept.size
-        self._trim()
-
-    def _trim(self) -> None:
-        now = self._clock()
-        while self._kept:
-            oldest = next(iter(self._kept.values()))
-            if self._size <= self._most and oldest.until >= now:
-                return
-            self._kept.popitem(last=False)
-            self._size -= oldest.size
 
 
 def _mark(kind: str, text: str) -> bytes:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +16,14 @@ from typing import Any
 import msgspec
 
 from gateway.errors import Refusal
-from providers.wires.responses.stored import items_of, with_history
+from gateway.short_memory import ShortMemory
+from providers.wires.responses.stored import (
+    input_items,
+    items_of,
+    references,
+    with_history,
+    with_items,
+)
 from providers.wires.wire import Json
 
 _encode = msgspec.json.Encoder().encode
@@ -33,8 +39,6 @@ class Kept:
     response: Json
     items: tuple[Any, ...]
     given: int
-    until: float
-    size: int
 
 
 class Stored:
@@ -46,61 +50,50 @@ class Stored:
     def __init__(
         self, for_s: float, most_bytes: int, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._for_s = for_s
-        self._most = most_bytes
-        self._clock = clock
-        self._kept: OrderedDict[tuple[str, str], Kept] = OrderedDict()
-        self._size = 0
+        self._kept: ShortMemory[tuple[str, str], Kept] = ShortMemory(for_s, most_bytes, clock)
         self.running: dict[tuple[str, str], asyncio.Future[None]] = {}
 
     @property
     def on(self) -> bool:
         """Whether anything is kept."""
-        return self._most > 0
+        return self._kept.on
 
     @property
     def size(self) -> int:
         """Bytes that are held now."""
-        return self._size
+        return self._kept.size
 
     def configure(self, for_s: float, most_bytes: int) -> None:
         """Take other bounds; what is over them goes."""
-        self._for_s, self._most = for_s, most_bytes
-        self._trim()
+        self._kept.configure(for_s, most_bytes)
 
     def put(self, key: str, response: Json, items: tuple[Any, ...], size: int) -> None:
         """Keep an answer under its id; ``items`` is the conversation before it."""
         name = response.get("id")
         if not self.on or not isinstance(name, str):
             return
-        self.delete(key, name)
         whole = (*items, *items_of(response))
-        until = self._clock() + self._for_s
-        self._kept[(key, name)] = Kept(response, whole, len(items), until, size)
-        self._size += size
-        self._trim()
+        self._kept.put((key, name), Kept(response, whole, len(items)), size)
 
     def get(self, key: str, name: str) -> Kept | None:
         """Return an answer that this key's holder got and that is still kept."""
-        kept = self._kept.get((key, name))
-        return kept if kept is not None and kept.until >= self._clock() else None
+        return self._kept.get((key, name))
 
     def item(self, key: str, name: str) -> Any | None:
         """Return the item of that id from any kept answer of this key's holder."""
-        for (owner, _), kept in reversed(self._kept.items()):
-            if owner == key and kept.until >= self._clock():
+        for (owner, _), kept in self._kept.newest_first():
+            if owner == key:
                 for item in kept.items:
                     if isinstance(item, dict) and item.get("id") == name:
                         return item
         return None
 
-    def delete(self, key: str, name: str) -> bool:
-        """Forget an answer; False where there was none."""
-        kept = self._kept.pop((key, name), None)
-        if kept is None:
-            return False
-        self._size -= kept.size
-        return True
+    def delete(self, key: str, name: str) -> None:
+        """Forget an answer for good; one that is being made is stopped, and not kept either."""
+        task = self.running.pop((key, name), None)
+        if task is not None:
+            task.cancel()
+        self._kept.drop((key, name))
 
     def cancel(self, key: str, name: str) -> bool:
         """Stop the answer that is being made in the background; False where there is none."""
@@ -114,15 +107,6 @@ class Stored:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
-
-    def _trim(self) -> None:
-        now = self._clock()
-        while self._kept:
-            oldest = next(iter(self._kept))
-            kept = self._kept[oldest]
-            if self._size <= self._most and kept.until >= now:
-                return
-            self.delete(*oldest)
 
 
 def resolved(body: Json, stored: Stored, key: str) -> Json:
@@ -140,9 +124,9 @@ def resolved(body: Json, stored: Stored, key: str) -> Json:
     if previous is not None:
         kept = _known(stored, key, previous)
         body = with_history(body, list(kept.items))
-    items = body.get("input")
-    if isinstance(items, list) and any(_is_reference(item) for item in items):
-        body = {**body, "input": [_referred(item, stored, key) for item in items]}
+    named = references(body)
+    if named:
+        body = with_items(body, {name: _known_item(stored, key, name) for name in named})
     return body
 
 
@@ -174,18 +158,12 @@ def _known(stored: Stored, key: str, name: Any) -> Kept:
     return kept
 
 
-def _is_reference(item: Any) -> bool:
-    return isinstance(item, dict) and item.get("type") == "item_reference"
-
-
-def _referred(item: Any, stored: Stored, key: str) -> Any:
-    if not _is_reference(item):
-        return item
+def _known_item(stored: Stored, key: str, name: str) -> Any:
     if not stored.on:
         raise Refusal("unsupported_parameter", OFF, param="input")
-    found = stored.item(key, str(item.get("id")))
+    found = stored.item(key, name)
     if found is None:
-        text = f"there is no item {str(item.get('id'))[:80]!r} here (any more)"
+        text = f"there is no item {name[:80]!r} here (any more)"
         raise Refusal("previous_response_not_found", text, param="input")
     return found
 
@@ -197,14 +175,8 @@ def keep(stored: Stored, key: str, body: Json, answer: bytes) -> None:
     response = _response_in(answer)
     if response is None:
         return
-    given = body.get("input")
-    items = tuple(given) if isinstance(given, list) else (user_item(given),)
-    stored.put(key, response, items, len(answer) + len(_encode(given)))
-
-
-def user_item(text: Any) -> Json:
-    """Return a bare text as the input item that it means."""
-    return {"type": "message", "role": "user", "content": text or ""}
+    size = len(answer) + len(_encode(body.get("input")))
+    stored.put(key, response, tuple(input_items(body)), size)
 
 
 def _response_in(answer: bytes) -> Json | None:

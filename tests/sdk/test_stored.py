@@ -9,6 +9,7 @@ import openai
 import pytest
 
 from tests.fakes import answers, spoken
+from tests.fakes.answers import Gate
 from tests.fakes.spoken import HOST_WIRES, Call, Said
 from tests.sdk.house import Sdk, declared, text_of, tool
 from tests.wires.hosts import path_of
@@ -118,6 +119,23 @@ def test_an_answer_in_the_background_is_cancelled(lenient: Sdk) -> None:
     made = lenient.openai.responses.create(model="m-chat", input="Hi")
     with pytest.raises(openai.BadRequestError, match="background"):
         lenient.openai.responses.cancel(made.id)
+
+
+def test_an_answer_that_is_deleted_while_it_is_made_stays_deleted(lenient: Sdk) -> None:
+    gate = Gate()
+    lenient.upstream.on(
+        path_of("chat", stream=False),
+        answers.late(spoken.answer("chat", Said("Late."), stream=False), gate=gate),
+    )
+    begun = lenient.openai.responses.create(model="m-chat", input="Hi", background=True)
+    lenient.upstream.until(lambda: lenient.upstream.requests)
+    stored = lenient.gateway.house.stored
+    task = next(task for (_, name), task in stored.running.items() if name == begun.id)
+    lenient.openai.responses.delete(begun.id)
+    gate.open()
+    lenient.gateway.until(task.done)
+    with pytest.raises(openai.NotFoundError):
+        lenient.openai.responses.retrieve(begun.id)
 
 
 def test_a_failure_in_the_background_is_told_there(lenient: Sdk) -> None:
