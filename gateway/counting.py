@@ -10,6 +10,7 @@ import asyncio
 
 import msgspec
 
+from gateway.asking import asked
 from gateway.call import Call
 from gateway.errors import Refusal
 from gateway.front import JSON, Headers, Send, send_body
@@ -18,7 +19,6 @@ from gateway.lanes import Cannot
 from gateway.settle import Attempt, settle
 from providers import tokens
 from providers.errors import UpstreamError
-from routing.plan import Route
 
 ANSWER_MAX_BYTES = 1024 * 1024
 ANSWER_WITHIN_S = 20.0
@@ -45,8 +45,11 @@ async def count(house: House, call: Call, send: Send) -> None:
             continue
         number += 1
         attempt = Attempt(call, route, lane, number)
-        found = await _asked(house, attempt)
-        settle(house, attempt)
+        try:
+            found = await _counted(house, attempt)
+        finally:
+            # Also where the client leaves meanwhile: the prompt may have gone out.
+            settle(house, attempt)
         if found is not None:
             headers = attempt.headers()
             break
@@ -57,14 +60,17 @@ async def count(house: House, call: Call, send: Send) -> None:
     await send_body(send, 200, [*headers, JSON], answer)
 
 
-async def _asked(house: House, attempt: Attempt) -> int | None:
+async def _counted(house: House, attempt: Attempt) -> int | None:
     """Ask one host; None where it gives no count."""
     try:
         async with asyncio.timeout(ANSWER_WITHIN_S):
-            found = await _count_at(house, attempt, attempt.route)
+            found = await _count_at(house, attempt)
     except TimeoutError:
         attempt.error = "timeout"
         return None
+    except asyncio.CancelledError:
+        attempt.outcome = "cancelled"
+        raise
     except UpstreamError as fault:
         attempt.fail(fault)
         return None
@@ -72,27 +78,16 @@ async def _asked(house: House, attempt: Attempt) -> int | None:
     return found
 
 
-async def _count_at(house: House, attempt: Attempt, route: Route) -> int | None:
-    lane, endpoint = attempt.lane, route.endpoint
-    wire = lane.wire
-    if wire.counting is None:
+async def _count_at(house: House, attempt: Attempt) -> int | None:
+    counting, model = attempt.lane.wire.counting, attempt.route.model
+    if counting is None:
         return None
-    question = _encode(wire.counting.body(_decode(lane.payload(route.model)), route.model))
-    base_url = await house.base_url(endpoint, ANSWER_WITHIN_S)
-    target = endpoint.target(wire.name, route.model, count=True, base_url=base_url)
-    extra = endpoint.client_headers(wire.name, attempt.call.headers, relayed=lane.relayed)
-    if endpoint.signer is not None:
-        extra |= await endpoint.signer.sign("POST", str(target.url), dict(target.headers), question)
-    answer = await house.client.post(target, question, extra)
+    question = _encode(counting.body(_decode(attempt.lane.payload(model)), model))
+    answer = await asked(house, attempt, question, ANSWER_WITHIN_S, count=True)
     try:
-        attempt.status = answer.status
-        raw = await answer.read(ANSWER_MAX_BYTES)
-        if not 200 <= answer.status < 300:
-            raise wire.host.read_error(answer.status, answer.headers, raw, lane.dialect)
-        try:
-            said = _decode(raw)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            return None
-        return wire.counting.read(said) if isinstance(said, dict) else None
+        said = _decode(await answer.read(ANSWER_MAX_BYTES))
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
     finally:
         answer.close()
+    return counting.read(said) if isinstance(said, dict) else None

@@ -9,7 +9,7 @@ memory. Pure but for that memory.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from msgspec.structs import replace
 
@@ -24,11 +24,10 @@ class Handback:
 
     left_out: int = 0
     restored: int = 0
-    notes: list[str] = field(default_factory=list)
 
     def words(self) -> list[str]:
         """Say it for the ledger."""
-        told = list(self.notes)
+        told = []
         if self.left_out:
             told.append(f"left out {self.left_out} states of other hosts")
         if self.restored:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from billing.money import usd_text
 from gateway import translate
+from gateway.asking import asked
 from gateway.errors import from_upstream
 from gateway.front import JSON, Headers, Send, send_body
 from gateway.house import House
@@ -81,7 +82,7 @@ async def relay(house: House, attempt: Attempt, send: Send, total_at: float) -> 
             if call.peek.stream:
                 await _streamed(house, attempt, send, clock, first_s)
             else:
-                answer = await _open(house, attempt, first_s)
+                answer = await asked(house, attempt, _payload(attempt), first_s)
                 try:
                     await _whole(house, attempt, answer, send, clock)
                 finally:
@@ -122,26 +123,8 @@ def _late(clock: _Clock | None, total_s: float) -> str:
     return clock.phase
 
 
-async def _open(house: House, attempt: Attempt, within_s: float) -> Answer:
-    call, route, lane = attempt.call, attempt.route, attempt.lane
-    endpoint, wire = route.endpoint, lane.wire.name
-    payload = lane.payload(route.model)
-    extra = endpoint.client_headers(wire, call.headers, relayed=lane.relayed)
-    base_url = await house.base_url(endpoint, within_s)
-    target = endpoint.target(wire, route.model, stream=call.peek.stream, base_url=base_url)
-    if endpoint.signer is not None:
-        extra |= await endpoint.signer.sign("POST", str(target.url), dict(target.headers), payload)
-    attempt.sent = True
-    answer = await house.client.post(target, payload, extra)
-    attempt.status = answer.status
-    if not 200 <= answer.status < 300:
-        raw = await answer.read_some()
-        fault = lane.wire.host.read_error(answer.status, answer.headers, raw, lane.dialect)
-        if not lane.relayed:
-            # Another wire's own form of an error means nothing to this client.
-            fault.body = None
-        raise fault
-    return answer
+def _payload(attempt: Attempt) -> bytes:
+    return attempt.lane.payload(attempt.route.model)
 
 
 async def _whole(house: House, attempt: Attempt, answer: Answer, send: Send, clock: _Clock) -> None:
@@ -192,7 +175,7 @@ async def _streamed(
     clock.alive = KeepAlive(attempt.call.setup.ping_s, ping)
     answer = None
     try:
-        answer = await _open(house, attempt, first_s)
+        answer = await asked(house, attempt, _payload(attempt), first_s)
         await _stream(house, attempt, answer, send, clock, held)
     finally:
         if answer is not None:
