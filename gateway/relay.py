@@ -25,7 +25,7 @@ from gateway.translate import Translated
 from providers.client import Answer
 from providers.errors import ErrorKind, UpstreamError
 from providers.ir import Reasoning
-from providers.wires.wire import KeepsThoughts, Reader, Writer
+from providers.wires.wire import Mending, Reader, Writer
 
 ANSWER_MAX_BYTES = 64 * 1024 * 1024
 HELD_MAX_BYTES = 1024 * 1024
@@ -227,17 +227,23 @@ async def _stream(
             await send({"type": "http.response.body", "body": out, "more_body": True})
     attempt.outcome = "completed"
     if not isinstance(reader, Translated):
-        _remember(house, attempt, reader.states)
-        if getattr(reader, "repaired", False):
-            attempt.notes.append("repaired: the host's tool calls were malformed")
-        wanted = attempt.lane.dialect.replay_reasoning and reader.calls
-        if wanted and isinstance(reader, KeepsThoughts):
-            _keep_turn(house, attempt, reader.calls, "".join(reader.thoughts))
+        _passed(house, attempt, reader)
     settle(house, attempt)
     _keep(house, attempt, out)
     attempt.call.record.answered = True
     await send({"type": "http.response.body", "body": out})
     await _drain(answer)
+
+
+def _passed(house: House, attempt: Attempt, reader: Reader) -> None:
+    """Take from the tap of a stream that is over what has to be remembered or said of it."""
+    _remember(house, attempt, reader.states)
+    if not isinstance(reader, Mending):
+        return
+    if reader.repaired:
+        attempt.notes.append("repaired: the host's tool calls were malformed")
+    if attempt.lane.dialect.replay_reasoning and reader.calls:
+        _keep_turn(house, attempt, reader.calls, "".join(reader.thoughts))
 
 
 def _keep(house: House, attempt: Attempt, answer: bytes) -> None:

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from providers.wires.wire import BadRequestError, Json
+
+KINDS = (
+    (bool, "true or false"),
+    (int, "a number"),
+    (float, "a number"),
+    (str, "a string"),
+    (list, "a list"),
+    (dict, "an object"),
+)
 
 _decode = msgspec.json.Decoder().decode
 
@@ -25,3 +36,9 @@ def decode(raw: bytes) -> Json:
     if not isinstance(body, dict):
         raise BadRequestError("the body must be a JSON object")
     return body
+
+
+def kind_of(value: Any) -> str:
+    """Say what a JSON value is, in words for whoever wrote it."""
+    # A truth value is a whole number too, so that it is asked first.
+    return next((words for kind, words in KINDS if isinstance(value, kind)), "null")

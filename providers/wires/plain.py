@@ -16,8 +16,9 @@ import msgspec
 from providers import ir
 from providers.dialect import Dialect
 from providers.errors import ErrorKind, UpstreamError
+from providers.json_body import kind_of
 from providers.usage import MISSING, Usage
-from providers.wires.chat.checks import MODEL_MAX_CHARS, kind_of
+from providers.wires.chat.checks import MODEL_MAX_CHARS
 from providers.wires.chat.counts import usage_of
 from providers.wires.chat.errors import error_of, read_error, write_error
 from providers.wires.chat.finish import error_in

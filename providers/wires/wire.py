@@ -137,14 +137,14 @@ class Reader(Protocol):
 
 
 @runtime_checkable
-class KeepsThoughts(Protocol):
-    """A reader that collects the reasoning that passes, for hosts that want it back.
+class Mending(Protocol):
+    """A reader that may repair what passes, and collects the reasoning for hosts that want it back.
 
-    ``calls`` are the ids under which it is to be remembered.
+    ``repaired``: the stream is no longer byte for byte.
     """
 
+    repaired: bool
     thoughts: list[str]
-    calls: list[str]
 
 
 class Writer(Protocol):
@@ -158,12 +158,6 @@ class Writer(Protocol):
 
     def fail(self, message: str, kind: str, code: str) -> bytes:
         """Return the wire's own error event in mid-stream; nothing may follow it."""
-
-    def ping(self) -> bytes:
-        """Return what keeps a silent stream alive and means nothing; valid between any events.
-
-        It opens the stream with what must come first on this wire, where nothing has been sent.
-        """
 
 
 @dataclass(frozen=True, slots=True)

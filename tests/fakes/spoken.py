@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import json
-import struct
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from typing import Any
 
 from tests.fakes import answers
 from tests.fakes.answers import Behaviour
+from tests.unit.providers import frames
 
 HOST_WIRES = ("chat", "responses", "messages", "gemini", "converse", "cohere")
 MODEL = "fake-model"
@@ -537,20 +537,7 @@ def _converse(said: Said) -> dict[str, Any]:
 
 def frame(kind: str, payload: dict[str, Any], message: str = "event") -> bytes:
     """Return one frame of the binary event stream; ``message`` is event or exception."""
-    named = ":event-type" if message == "event" else ":exception-type"
-    headers = b""
-    for name, value in (
-        (named, kind),
-        (":content-type", "application/json"),
-        (":message-type", message),
-    ):
-        headers += bytes([len(name)]) + name.encode() + b"\x07"
-        headers += struct.pack(">H", len(value)) + value.encode()
-    body = json.dumps(payload).encode()
-    prelude = struct.pack(">II", 16 + len(headers) + len(body), len(headers))
-    prelude += struct.pack(">I", zlib.crc32(prelude))
-    whole = prelude + headers + body
-    return whole + struct.pack(">I", zlib.crc32(whole))
+    return frames.event(kind, payload) if message == "event" else frames.exception(kind, payload)
 
 
 def _converse_stream(said: Said) -> Iterator[bytes]:

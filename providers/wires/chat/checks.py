@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from providers.json_body import kind_of
 from providers.wires.wire import BadRequestError, Json
 
 NUMBER = (int, float)
@@ -36,14 +37,6 @@ TYPES: Mapping[str, tuple[tuple[type, ...], str]] = {
 TIERS = frozenset({"auto", "default", "flex", "scale", "priority", "fast"})
 MODEL_MAX_CHARS = 256
 AT_LEAST_ONE = ("n", "max_tokens", "max_completion_tokens")
-KINDS = (
-    (bool, "true or false"),
-    (int, "a number"),
-    (float, "a number"),
-    (str, "a string"),
-    (list, "a list"),
-    (dict, "an object"),
-)
 
 
 def check(body: Json) -> None:
@@ -96,11 +89,6 @@ def _check_messages(messages: Any) -> None:
                 f"not {kind_of(content)}",
                 f"messages[{index}].content",
             )
-
-
-def kind_of(value: Any) -> str:
-    """Say what a JSON value is."""
-    return next((words for kind, words in KINDS if isinstance(value, kind)), "null")
 
 
 def text_at(holder: Json, name: str, path: str) -> str:

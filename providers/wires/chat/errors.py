@@ -26,6 +26,7 @@ from providers.wires.error_facts import (
     by_strong_words,
     by_words,
 )
+from providers.wires.unreadable import unreadable
 from providers.wires.wire import Json
 
 _encode = msgspec.json.Encoder().encode
@@ -66,7 +67,9 @@ def read_error(
     """
     body = _decoded(raw)
     said = said_in(body)
-    fault = error_of(said, status, dialect) if said else _bare(status)
+    fault = (
+        error_of(said, status, dialect) if said else unreadable(status, BY_STATUS, "the chat wire")
+    )
     set_wait(fault, headers, dialect, said)
     fault.request_id = request_id(headers, body)
     if isinstance(body, dict) and isinstance(body.get("error"), dict):
@@ -118,7 +121,7 @@ def error_of(said: Any, status: int, dialect: Dialect = PLAIN) -> UpstreamError:
     if isinstance(said, str):
         said = {"message": said}
     if not isinstance(said, dict):
-        return _bare(status)
+        return unreadable(status, BY_STATUS, "the chat wire")
     message = message_of(said)
     codes = codes_in(said, message)
     # A number in `code` is the status that the host had wanted to send (errors inside a 200).
@@ -216,18 +219,6 @@ def _decoded(raw: bytes) -> Any:
         return _decode(raw)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
-
-
-def _bare(status: int) -> UpstreamError:
-    if status < 400:
-        return UpstreamError(
-            ErrorKind.MALFORMED, f"HTTP {status}: not an answer of the chat wire", status=status
-        )
-    kind = BY_STATUS.get(status, ErrorKind.SERVER if status >= 500 else ErrorKind.BAD_REQUEST)
-    if kind in (ErrorKind.BAD_REQUEST, ErrorKind.FORBIDDEN, ErrorKind.NOT_FOUND):
-        # No host of this wire explains a refusal without JSON: a proxy or a wrong address did.
-        kind = ErrorKind.MALFORMED
-    return UpstreamError(kind, f"HTTP {status} without a readable error", status=status)
 
 
 def _status(code: Any) -> int | None:

@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 
 from providers import ir
-from providers.wires.chat.checks import joined, kind_of, object_at, objects_at, text_at
+from providers.json_body import kind_of
+from providers.wires.chat.checks import joined, object_at, objects_at, text_at
 from providers.wires.chat.citations import citations_of
 from providers.wires.chat.marks import cache_of
 from providers.wires.chat.reasoning import client_blocks, opened, signature_of

@@ -123,10 +123,6 @@ class StreamWriter:
         """Return an error event; no ``[DONE]`` follows it."""
         return write_stream_error(message, kind, code)
 
-    def ping(self) -> bytes:
-        """Return a comment."""
-        return PING
-
     def _of(self, choice: int) -> _Said:
         said = self._said.get(choice)
         if said is None:

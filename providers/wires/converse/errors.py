@@ -17,6 +17,7 @@ from providers.errors import ErrorKind, UpstreamError
 from providers.eventstream import Frame
 from providers.wires.chat.errors import MESSAGE_MAX, retry_after
 from providers.wires.error_facts import BY_STATUS
+from providers.wires.unreadable import unreadable
 
 _decode = msgspec.json.Decoder().decode
 
@@ -72,7 +73,7 @@ def read_error(
     word = _class_of(headers.get("x-amzn-errortype")) or _class_of(said.get("__type"))
     message = message_of(said)
     if not word and not message:
-        fault = _bare(status)
+        fault = unreadable(status, BY_STATUS, "the Converse wire")
     else:
         kind = kind_of(word, message, status, dialect)
         fault = UpstreamError(
@@ -137,15 +138,3 @@ def _class_of(said: Any) -> str:
     if not isinstance(said, str):
         return ""
     return said.partition(":")[0].rpartition("#")[2].strip()
-
-
-def _bare(status: int) -> UpstreamError:
-    if status < 400:
-        return UpstreamError(
-            ErrorKind.MALFORMED, f"HTTP {status}: not an answer of the Converse wire", status=status
-        )
-    kind = BY_STATUS.get(status, ErrorKind.SERVER if status >= 500 else ErrorKind.BAD_REQUEST)
-    if kind in (ErrorKind.BAD_REQUEST, ErrorKind.FORBIDDEN, ErrorKind.NOT_FOUND):
-        # The service explains every refusal: a proxy or a wrong address did this.
-        kind = ErrorKind.MALFORMED
-    return UpstreamError(kind, f"HTTP {status} without a readable error", status=status)

@@ -5,25 +5,15 @@ They stand in ``additionalModelRequestFields``. The dialect says which manner a 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from providers import ir
 from providers.dialect import Dialect, Path
+from providers.wires.messages.thinking import BUDGET_MIN, BUDGETS
 
 Json = dict[str, Any]
 
-# The least that the models take, and a word's worth of tokens where only tokens can be said.
-BUDGET_MIN = 1024
-BUDGETS: Mapping[str, int] = {
-    "minimal": 1024,
-    "low": 1024,
-    "medium": 2048,
-    "high": 4096,
-    "xhigh": 8192,
-    "max": 16384,
-}
 # A budget's word where only words can be said: the first whose bound it stays under.
 BANDS = ((8192, "low"), (16384, "medium"))
 # Room for the answer beside the thoughts where the client set no limit of its own.

@@ -17,6 +17,7 @@ from providers.request_id import request_id
 from providers.retry_after import retry_after
 from providers.scrub import scrub_bytes
 from providers.wires.gemini.names import named
+from providers.wires.unreadable import unreadable
 from providers.wires.wire import Json
 
 BY_STATUS = {
@@ -115,7 +116,7 @@ def read_error(
         # Streams that are no events wrap it: an array with the error as its only element.
         body = body[0]
     said = body.get("error") if isinstance(body, dict) else None
-    fault = error_of(said, status, dialect) if said else _bare(status)
+    fault = error_of(said, status, dialect) if said else unreadable(status, BY_STATUS)
     after = retry_after(headers)
     fault.retry_after_s = after if after is not None else fault.retry_after_s
     fault.request_id = request_id(headers, body)
@@ -131,7 +132,7 @@ def error_of(said: Any, status: int, dialect: Dialect | None = None) -> Upstream
     if isinstance(said, str):
         said = {"message": said}
     if not isinstance(said, dict):
-        return _bare(status)
+        return unreadable(status, BY_STATUS)
     code = said.get("code")
     inner = code if isinstance(code, int) and 400 <= code <= 599 else status
     message = said.get("message")
@@ -145,18 +146,6 @@ def error_of(said: Any, status: int, dialect: Dialect | None = None) -> Upstream
         code=words[0] if words else None,
         retry_after_s=_retry(details),
     )
-
-
-def _bare(status: int) -> UpstreamError:
-    if status < 400:
-        return UpstreamError(
-            ErrorKind.MALFORMED, f"HTTP {status}: not an answer of this wire", status=status
-        )
-    kind = BY_STATUS.get(status, ErrorKind.SERVER if status >= 500 else ErrorKind.BAD_REQUEST)
-    if kind in (ErrorKind.BAD_REQUEST, ErrorKind.FORBIDDEN, ErrorKind.NOT_FOUND):
-        # No host of this wire explains a refusal without JSON: a proxy or a wrong address did.
-        kind = ErrorKind.MALFORMED
-    return UpstreamError(kind, f"HTTP {status} without a readable error", status=status)
 
 
 def _details(said: Json) -> list[Json]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from providers.json_body import kind_of
 from providers.wires.wire import BadRequestError, Json
 
 WIRE_NAME = "gemini"
@@ -33,19 +34,9 @@ def named(value: Json) -> Json:
     return out
 
 
-def kind(value: Any) -> str:
-    """Return the JSON type of a value in words."""
-    if value is None:
-        return "null"
-    for types, words in ((bool, "true or false"), (int | float, "a number"), (str, "a string")):
-        if isinstance(value, types):
-            return words
-    return "a list" if isinstance(value, list) else "an object"
-
-
 def wrong(path: str, wanted: str, value: Any) -> BadRequestError:
     """Return the fault of a field that has another type than ``wanted``."""
-    return BadRequestError(f"`{path}` must be {wanted}, not {kind(value)}", path)
+    return BadRequestError(f"`{path}` must be {wanted}, not {kind_of(value)}", path)
 
 
 def obj(value: Any, path: str) -> Json:

@@ -20,9 +20,10 @@ from providers.ir import (
     ToolResult,
     Trace,
 )
+from providers.json_body import kind_of
 from providers.wires.gemini import settings
 from providers.wires.gemini.media import by_address, inline
-from providers.wires.gemini.names import ALT, WIRE_NAME, kind, listed, obj, text
+from providers.wires.gemini.names import ALT, WIRE_NAME, listed, obj, text
 from providers.wires.gemini.signatures import opened
 from providers.wires.wire import BadRequestError, Json
 
@@ -148,7 +149,7 @@ class _Conversation:
         args = said.get("args")
         if args is not None and not isinstance(args, dict):
             raise BadRequestError(
-                f"`{path}.args` must be an object, not {kind(args)}", f"{path}.args"
+                f"`{path}.args` must be an object, not {kind_of(args)}", f"{path}.args"
             )
         call_id = text(said.get("id"), f"{path}.id") or self._new_id()
         self._ids.add(call_id)
@@ -259,7 +260,7 @@ def _response(value: Any, path: str) -> tuple[str, bool]:
     """Return what a call gave as text, and whether it failed."""
     said = value if isinstance(value, dict) else {} if value is None else None
     if said is None:
-        raise BadRequestError(f"`{path}` must be an object, not {kind(value)}", path)
+        raise BadRequestError(f"`{path}` must be an object, not {kind_of(value)}", path)
     if not said:
         return "", False
     if len(said) == 1:

@@ -96,10 +96,6 @@ class StreamWriter:
         body = error_body(STATUS_OF_CODE.get(code, 500), message, code, None, self._context.id)
         return self._framed(_encode(body)) + (b"" if self._events else b"]")
 
-    def ping(self) -> bytes:
-        """Return what keeps a silent stream alive; valid between any events."""
-        return PING if self._events else b"\n"
-
     def _of(self, choice: int) -> _Candidate:
         found = self._candidates.get(choice)
         if found is None:

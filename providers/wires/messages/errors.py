@@ -17,6 +17,7 @@ from providers.request_id import request_id
 from providers.scrub import scrub_bytes
 from providers.wires.chat.errors import set_wait
 from providers.wires.error_facts import by_code, by_strong_words, by_words
+from providers.wires.unreadable import unreadable
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
@@ -109,7 +110,7 @@ def read_error(
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         body = None
     said = body.get("error", body) if isinstance(body, dict) else None
-    fault = error_of(said, status, dialect) if said else _bare(status)
+    fault = error_of(said, status, dialect) if said else unreadable(status, BY_STATUS)
     set_wait(fault, headers, dialect, said)
     fault.request_id = request_id(headers, body)
     if isinstance(body, dict) and body.get("type") == "error" and isinstance(said, dict):
@@ -124,7 +125,7 @@ def error_of(said: Any, status: int, dialect: Dialect) -> UpstreamError:
     if isinstance(said, str):
         said = {"message": said}
     if not isinstance(said, dict):
-        return _bare(status)
+        return unreadable(status, BY_STATUS)
     message = said.get("message") or said.get("detail") or "no message"
     text = str(message)[:MESSAGE_MAX]
     codes = _codes(said, text)
@@ -179,18 +180,6 @@ def _kind_of(codes: list[str], message: str, status: int, dialect: Dialect) -> E
     if status < 400 or status >= 500:
         return BY_STATUS.get(status, ErrorKind.SERVER)
     return BY_STATUS.get(status, ErrorKind.BAD_REQUEST)
-
-
-def _bare(status: int) -> UpstreamError:
-    if status < 400:
-        return UpstreamError(
-            ErrorKind.MALFORMED, f"HTTP {status}: not an answer of this wire", status=status
-        )
-    kind = BY_STATUS.get(status, ErrorKind.SERVER if status >= 500 else ErrorKind.BAD_REQUEST)
-    if kind in (ErrorKind.BAD_REQUEST, ErrorKind.FORBIDDEN, ErrorKind.NOT_FOUND):
-        # No host of this wire explains a refusal without JSON: a proxy or a wrong address did.
-        kind = ErrorKind.MALFORMED
-    return UpstreamError(kind, f"HTTP {status} without a readable error", status=status)
 
 
 def write_error(status: int, message: str, code: str, param: str | None, request_id: str) -> bytes:

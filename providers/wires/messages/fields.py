@@ -4,21 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from providers.json_body import kind_of
 from providers.wires.wire import BadRequestError, Json
-
-_KINDS = (
-    (bool, "true or false"),
-    (int, "a number"),
-    (float, "a number"),
-    (str, "a string"),
-    (list, "a list"),
-    (dict, "an object"),
-)
-
-
-def kind_of(value: Any) -> str:
-    """Say what a JSON value is, in the client's words."""
-    return next((words for kind, words in _KINDS if isinstance(value, kind)), "null")
 
 
 def wrong(path: str, wanted: str, value: Any) -> BadRequestError:

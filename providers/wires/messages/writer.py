@@ -70,10 +70,6 @@ class StreamWriter:
         """Return the wire's error event; nothing may follow it."""
         return write_stream_error(message, code)
 
-    def ping(self) -> bytes:
-        """Return a ping: clients take one anywhere, before ``message_start`` too."""
-        return PING
-
 
 class _StreamSink:
     """Blocks as events of the stream, with indexes that rise by one."""

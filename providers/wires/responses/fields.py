@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from providers.json_body import kind_of
 from providers.wires.wire import BadRequestError, Json
 
 NUMBER = (int, float)
@@ -77,10 +78,4 @@ def flag(holder: Json, name: str, path: str) -> bool | None:
 
 
 def _kind(value: Any) -> str:
-    if value is None:
-        return "null"
-    kinds = {
-        bool: "true or false", int: "a number", float: "a number",
-        str: "a string", list: "a list", dict: "an object",
-    }  # fmt: skip
-    return "an empty string" if value == "" else kinds.get(type(value), "that")
+    return "an empty string" if value == "" else kind_of(value)

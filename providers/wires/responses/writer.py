@@ -117,10 +117,6 @@ class StreamWriter:
         self._emit("response.failed", response=self.response)
         return self._taken()
 
-    def ping(self) -> bytes:
-        """Return a comment: no client of this wire takes it for an event, even as the first."""
-        return PING
-
     # -- events -----------------------------------------------------------------------------------
 
     def _taken(self) -> bytes:

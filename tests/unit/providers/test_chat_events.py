@@ -37,6 +37,7 @@ from providers.ir import (
     Traced,
 )
 from providers.usage import Usage
+from providers.wires.chat import WIRE
 from providers.wires.chat.response import read
 from providers.wires.chat.stream import StreamReader
 from providers.wires.chat.writer import StreamWriter
@@ -694,7 +695,7 @@ def test_custom_calls_refusals_and_old_functions_on_a_stream() -> None:
 
 def test_a_failure_and_a_ping() -> None:
     writer = StreamWriter(context())
-    assert writer.ping() == b": ping\n\n"
+    assert WIRE.front.ping == b": ping\n\n"
     failure = writer.fail("words", "upstream_error", "upstream_timeout")
     assert json.loads(failure[6:])["error"]["code"] == "upstream_timeout"
     assert b"[DONE]" not in failure

@@ -16,6 +16,7 @@ from providers.dialect import Dialect
 from providers.errors import ErrorKind
 from providers.ir import Opaque
 from providers.usage import MISSING, Usage
+from providers.wires.messages import WIRE
 from providers.wires.messages.stream import StreamReader
 from providers.wires.messages.writer import StreamWriter, write
 from providers.wires.wire import Context
@@ -390,9 +391,10 @@ def test_counts_that_never_came_are_estimated() -> None:
 @pytest.mark.parametrize("early", [True, False])
 def test_pings_mean_nothing_to_the_sdk(early: bool) -> None:
     writer = StreamWriter(CONTEXT)
-    raw = writer.ping() if early else b""
+    ping = WIRE.front.ping
+    raw = ping if early else b""
     for event in (ir.Started("x", "m"), ir.TextDelta("a"), ir.TextDelta("b"), ir.Finished("end")):
-        raw += writer.write(event) + writer.ping()
+        raw += writer.write(event) + ping
     message = accumulated(raw + writer.end())
     assert message["content"] == [{"type": "text", "text": "ab"}]
     assert message["stop_reason"] == "end_turn"
