@@ -4,7 +4,7 @@ PY := .venv/bin/python
 PIP := $(PY) -m pip install -q --disable-pip-version-check --require-hashes
 CONFIG ?= config.example.yaml
 
-.PHONY: run test slow check lint browser clients accuracy bench lock clean
+.PHONY: run test slow check lint browser clients accuracy providers-page bench lock clean
 
 run: .venv/run.stamp
 	.venv/bin/entrepot serve --config $(CONFIG)
@@ -47,6 +47,10 @@ clients: .venv/dev.stamp .clients/stamp
 accuracy: .venv/dev.stamp
 	$(PY) -m tests.replay.accuracy
 
+# The page with every host of the catalogue; a test holds that it is up to date.
+providers-page: .venv/dev.stamp
+	$(PY) -m docs.providers_page
+
 bench: .venv/dev.stamp
 	$(PY) -m bench.run
 
@@ -81,6 +85,8 @@ lock:
 	$(LOCK) requirements/build.in -o requirements/build.txt
 	$(LOCK) --no-deps requirements/local.in -o requirements/local.txt
 	cd tests/clients && npm install --package-lock-only --omit-lockfile-registry-resolved --no-audit --no-fund
+	# A lock holds no addresses, be they only those of who takes donations.
+	cd tests/clients && node -e 'const f = "package-lock.json", fs = require("fs"), d = JSON.parse(fs.readFileSync(f)); for (const p of Object.values(d.packages)) delete p.funding; fs.writeFileSync(f, JSON.stringify(d, null, 2) + "\n")'
 
 clean:
 	rm -rf .venv .clients .mypy_cache .ruff_cache .pytest_cache .hypothesis

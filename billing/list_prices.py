@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from billing.pricing import ALWAYS, Applies, Price, PriceList
 from providers.usage import BUCKETS
@@ -124,16 +124,32 @@ def _in_tier(value: Decimal | TieredPrices | None, start: int | None) -> Decimal
     return price
 
 
-def stated(prices: Mapping[str, Decimal], source: str, date: str) -> PriceList:
+def stated(
+    prices: Mapping[str, Decimal],
+    source: str,
+    date: str,
+    above: Iterable[tuple[int, Mapping[str, Decimal]]] = (),
+) -> PriceList:
     """Return a list as somebody states it: bucket to US dollars per million tokens.
+
+    ``above`` has, rising, the numbers of prompt tokens above which other prices hold.
 
     Buckets that are not stated have no known price; only where every stated figure is 0, and input
     and output are among them, are all 0: a machine at home charges nothing for a cache either.
     Raises ``ValueError`` for a name that is no bucket, or a figure that is no price.
     """
+    tiers = tuple(
+        (start, Price(**_all_buckets(figures), source=source, date=date))
+        for start, figures in above
+    )
+    price = Price(**_all_buckets(prices), source=source, date=date, above_prompt_tokens=tiers)
+    return PriceList(((ALWAYS, price),))
+
+
+def _all_buckets(prices: Mapping[str, Decimal]) -> dict[str, Any]:
     strange = sorted(set(prices) - set(BUCKETS))
     if strange:
         raise ValueError(f"{', '.join(strange)}: not among {', '.join(BUCKETS)}")
-    free = {"input", "output"} <= set(prices) and not any(prices.values())
-    figures = dict.fromkeys(BUCKETS, Decimal(0)) if free else {**dict.fromkeys(BUCKETS), **prices}
-    return PriceList(((ALWAYS, Price(**figures, source=source, date=date)),))
+    if {"input", "output"} <= set(prices) and not any(prices.values()):
+        return dict.fromkeys(BUCKETS, Decimal(0))
+    return {**dict.fromkeys(BUCKETS), **prices}

@@ -18,6 +18,7 @@ from billing.journal import Journal
 from billing.limits import BudgetRule, Limits
 from billing.store import Store
 from gateway import admin, background, exchange, kept_answers, models
+from gateway.at_home import AtHome
 from gateway.books import Books
 from gateway.config import Config, KeepForm
 from gateway.config_file import Loaded, read
@@ -136,8 +137,10 @@ async def _open(setup: Setup, log: LineLog, stack: AsyncExitStack) -> House:
         books=Books(store, drain, setup.config.server.zone),
         recall=Recall(*_bounds(setup.config.recall)),
         stored=Stored(*_bounds(setup.config.store)),
+        at_home=AtHome(client, log, launched),
     )
     stack.push_async_callback(house.stored.close)
+    stack.push_async_callback(house.at_home.close)
     return house
 
 

@@ -19,6 +19,10 @@ async def asked(
     endpoint, wire = route.endpoint, lane.wire.name
     extra = endpoint.client_headers(wire, call.headers, relayed=lane.relayed)
     base_url = await house.base_url(endpoint, within_s)
+    if endpoint.server is not None and not count:
+        attempt.route = await house.at_home.check(
+            route, call.setup, call.lanes, lane, call.may, base_url
+        )
     stream = call.peek.stream and not count
     target = endpoint.target(wire, route.model, stream=stream, count=count, base_url=base_url)
     if endpoint.signer is not None:

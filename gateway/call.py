@@ -94,7 +94,7 @@ async def admit(
     record.model_asked, record.stream = peek.model, peek.stream
     facts, asked = request_facts(setup, principal, headers, peek.model)
     size = size_of(peek)
-    planned = where(setup, facts, size, asked.prefer)
+    planned = await where(house, setup, facts, size, asked.prefer)
     lanes = lanes_of(house, entrance.wire, principal, body, raw, peek)
     # What was kept and is put in again was not among the bytes.
     lanes.has_state = lanes.has_state or (entrance.keep is not None and body is not sent)
@@ -205,7 +205,8 @@ def request_facts(
             f"{', '.join(sorted(principal.models or ()))}",
             param="model",
         )
-    return RequestFacts(label, principal.team, principal.name, asked.tags, model), asked
+    client = headers.get(b"user-agent", b"").decode("latin-1")
+    return RequestFacts(label, principal.team, principal.name, asked.tags, model, client), asked
 
 
 def consider(setup: Setup, facts: RequestFacts, size: Size, prefer: str | None) -> Plan:
@@ -223,9 +224,20 @@ def size_of(peek: Peek) -> Size:
     return Size(tokens.at_most(peek.text_bytes), output, peek.n)
 
 
-def where(setup: Setup, facts: RequestFacts, size: Size, prefer: str | None) -> Plan:
-    """Plan the routes. Raises ``Refusal`` where there is no such model or no route is left."""
+async def where(
+    house: House, setup: Setup, facts: RequestFacts, size: Size, prefer: str | None
+) -> Plan:
+    """Plan the routes, by what servers at home say of themselves where that is to be asked.
+
+    Raises ``Refusal`` where there is no such model or no route is left.
+    """
     planned = consider(setup, facts, size, prefer)
+    if (
+        setup.servers_tell
+        and house.at_home.due(setup, planned)
+        and await house.at_home.meet(setup, planned)
+    ):
+        planned = consider(setup, facts, size, prefer)
     if not planned.routes:
         raise no_route(planned)
     return planned
@@ -247,11 +259,12 @@ def _without(planned: Plan, dropped: list[Dropped]) -> Plan:
 
 
 def no_route(planned: Plan) -> Refusal:
-    """Return the refusal of a plan without routes: 403 where policy alone left none, else 503."""
-    refused = [dropped for dropped in planned.dropped if dropped.why == "policy"]
+    """Return the refusal of a plan without routes: 403 where rules alone left none, else 503."""
+    refused = [dropped for dropped in planned.dropped if dropped.why in ("policy", "terms")]
     reasons = "; ".join(_why(dropped) for dropped in planned.dropped)
-    if len(refused) == len(planned.dropped):
-        rules = ", ".join(repr(name) for name in dict.fromkeys(d.rule for d in refused))
+    if planned.dropped and len(refused) == len(planned.dropped):
+        named = (d.rule or "the plan's terms" for d in refused)
+        rules = ", ".join(repr(name) for name in dict.fromkeys(named))
         return Refusal(
             "policy_denied",
             f"no route may answer this request, by rule {rules}: {reasons}. Ask for another model, "

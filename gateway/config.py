@@ -48,6 +48,7 @@ from gateway.config_values import (
     zone,
 )
 from gateway.problems import WrongError
+from providers.catalog_form import Quantisation
 
 
 class Form(BaseModel):
@@ -157,12 +158,28 @@ class PlaceForm(Form):
         return value
 
 
+class OwnModelForm(Form):
+    """What a provider serves under a name of its own, such as a file at home.
+
+    ``family`` is the catalogue's name of the weights, ``quantisation`` what they are rounded to,
+    ``context`` and ``max_output`` are in tokens; None leaves what the catalogue knows.
+    """
+
+    family: Text | None = None
+    quantisation: Quantisation | None = None
+    context: Annotated[int, Number, Field(gt=0)] | None = None
+    max_output: Annotated[int, Number, Field(gt=0)] | None = None
+
+
 class ProviderForm(Form):
     """One provider: a host of the catalogue with an address, a credential and terms of its own.
 
     ``catalog`` and ``endpoint`` None: the provider's own name, and the host's usual endpoint.
     ``credentials`` is for hosts whose credential is made anew for each call, and used without an
     ``api_key``: a service account's file, or a profile's name; None: what this machine has.
+    ``settings`` says how the account is set, in the words of the catalogue's entry. ``models`` says
+    what names of the provider's own mean. ``terms`` states why a plan may be used through a
+    gateway where the catalogue does not know it to be allowed; it is shown as evidence.
     ``prices`` by model, ``free`` (a statement why), ``usd_per_hour``, and ``watts`` with
     ``usd_per_kwh`` are four ways to say what it costs, of which one may stand.
     """
@@ -182,6 +199,9 @@ class ProviderForm(Form):
     watts: Annotated[Decimal, Number, Field(gt=0, le=1_000_000)] | None = None
     usd_per_kwh: Annotated[Decimal, Number, Field(ge=0, le=100)] | None = None
     facts: PlaceForm = PlaceForm()
+    settings: Mapping[Name, Text] = Field(default_factory=nothing)
+    models: Mapping[Text, OwnModelForm] = Field(default_factory=nothing)
+    terms: Text | None = None
 
     @field_validator("base_url")
     @classmethod
@@ -207,9 +227,9 @@ class ProviderForm(Form):
         check_headers(value.items())
         return MappingProxyType(dict(value))
 
-    @field_validator("prices")
+    @field_validator("prices", "settings", "models")
     @classmethod
-    def _stay(cls, value: Mapping[str, PriceForm]) -> Mapping[str, PriceForm]:
+    def _stay(cls, value: Mapping[str, Any]) -> Mapping[str, Any]:
         return MappingProxyType(dict(value))
 
     @model_validator(mode="after")
@@ -234,10 +254,15 @@ class ProviderForm(Form):
 
 
 class ModelForm(Form):
-    """Who may answer for one name: routes, written ``provider/model``, in the order to try."""
+    """Who may answer for one name: routes, written ``provider/model``, in the order to try.
+
+    ``any/MODEL`` among them means every provider that has the weights. ``pin`` is the only provider
+    that may be asked.
+    """
 
     routes: Annotated[tuple[Text, ...], Field(min_length=1)]
     prefer: Prefer = "listed"
+    pin: Name | None = None
 
 
 class TranslateForm(Form):
@@ -295,6 +320,9 @@ def _none_as_empty(value: object) -> object:
 
 
 def _list_as_routes(value: object) -> object:
+    if isinstance(value, str) and value.startswith("any/"):
+        # Wherever it is allowed: nobody has listed an order, so the price decides.
+        return {"routes": [value], "prefer": "cheapest"}
     return {"routes": value} if isinstance(value, list | tuple) else value
 
 
@@ -326,6 +354,8 @@ PolicyPlace = Annotated[Path | Mapping[str, Any] | None, BeforeValidator(_path_o
 class Config(Form):
     """The whole file. ``policy`` is a path, or the policy itself; None: none was stated.
 
+    ``catalog`` are folders of files laid over the catalogue's own; facts that were confirmed more
+    than ``facts_stale_days`` ago are marked wherever they are shown.
     ``recall`` keeps the reasoning of tool turns in memory, to put it back where a host demands it
     and the client dropped it. ``store`` keeps answers of the Responses wire for a while, so that a
     request can name one. Each is ``off`` or says for how long; only ``recall`` is on by itself.
@@ -337,6 +367,7 @@ class Config(Form):
     state: State = "memory"
     policy: PolicyPlace = Field(default=None, repr=False)
     catalog: tuple[Path, ...] = ()
+    facts_stale_days: Annotated[int, Number, Field(ge=1)] = 180
     translate: TranslateForm = TranslateForm()
     recall: Keep = KeepForm()
     store: Keep = None

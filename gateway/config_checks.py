@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from importlib.util import find_spec
 
-from gateway import urls
+from gateway import anywhere, urls
+from gateway.bound_hosts import bound_host
 from gateway.config import Config, ModelForm, ProviderForm, matching
-from gateway.problems import Fault
+from gateway.plan_terms import terms_against
+from gateway.problems import Fault, Place
 from gateway.signing import SIGNED
 from providers.catalog import Catalog, Host
 from routing.policy import Policy
@@ -17,6 +19,9 @@ from routing.policy_form import nearest
 def faults(config: Config, policy: Policy | None) -> Iterator[Fault]:
     """Give what is wrong within the config; ``policy`` None is one that could not be read."""
     yield from _server(config)
+    if anywhere.ANY in config.providers:
+        what = f"`{anywhere.ANY}/MODEL` means a model at every provider"
+        yield Fault(("providers", anywhere.ANY), what, "give the provider another name")
     if config.policy is None:
         what = "no policy is stated, so every route may answer every request"
         yield Fault(("policy",), what, "policy: policy.yaml", warning=True)
@@ -105,7 +110,7 @@ def _route(config: Config, place: tuple[str, str], number: int, route: str) -> I
     here = (*place, "routes", number)
     if not slash or not model or not owner:
         yield Fault(here, f"{route!r} is not a route", "provider/model, such as home/smollm2-135m")
-    elif owner not in config.providers:
+    elif owner not in config.providers and owner != anywhere.ANY:
         right = nearest(owner, config.providers, f"add {owner!r} under providers")
         yield Fault(here, f"route {route!r} names no provider of this config", right)
 
@@ -158,6 +163,7 @@ def catalogue_faults(config: Config, catalog: Catalog, partly: Collection[str]) 
                 nearest(form.endpoint, host.endpoints),
             )
             continue
+        yield from _account(place, form, host, catalog)
         if name not in partly:
             yield from _address(place, form, host)
     yield from _models(config, catalog)
@@ -191,14 +197,84 @@ def _address(place: tuple[str, str], form: ProviderForm, host: Host) -> Iterator
         yield Fault(where, what, "state what you know under facts", warning=True)
 
 
+def _account(
+    place: tuple[str, str], form: ProviderForm, host: Host, catalog: Catalog
+) -> Iterator[Fault]:
+    """Give what a provider says of its account and its own models that the catalogue has not."""
+    settings = host.endpoints[form.endpoint or host.default_endpoint].settings
+    for name, choice in form.settings.items():
+        where = (*place, "settings", name)
+        known = settings[name].choices if name in settings else ()
+        if name not in settings:
+            right = nearest(name, settings) if settings else "leave settings out"
+            yield Fault(where, f"{host.id} has no setting {name!r} there", right)
+        elif choice not in known:
+            yield Fault(where, f"{name} cannot be {choice!r}", nearest(choice, known))
+    for name, said in form.models.items():
+        if said.family is not None and said.family not in catalog.families():
+            what = f"the catalogue has no family {said.family!r}"
+            yield Fault(
+                (*place, "models", name, "family"), what, nearest(said.family, catalog.families())
+            )
+    if host.plan is not None and (why := terms_against(host.plan, form)):
+        yield Fault(place, "cannot be used yet", why, warning=True)
+
+
+def _anywhere(
+    config: Config, catalog: Catalog, place: Place, asked: str, pin: str | None
+) -> Iterator[Fault]:
+    try:
+        family, rounded = anywhere.parts(asked)
+    except anywhere.NarrowingError as fault:
+        yield Fault(place, str(fault), f"{anywhere.PREFIX}MODEL@fp8+")
+        return
+    if family not in catalog.families() or not catalog.family(family).one_model:
+        ones = [name for name in catalog.families() if catalog.family(name).one_model]
+        what = f"the catalogue knows no one model {family!r}"
+        yield Fault(place, what, nearest(family, ones, "see `entrepot models`"))
+        return
+    names = [name for name in config.providers if pin in (None, name)]
+    if any(_serves(config, catalog, name, family) for name in names):
+        return
+    who = f"the provider {pin!r}" if pin is not None else "no provider of this config"
+    yield Fault(
+        place,
+        f"{who} {'does not serve' if pin is not None else 'serves'} {family}",
+        "see `entrepot models --where family=" + family + "`",
+        warning=rounded is not None,
+    )
+
+
+def _serves(config: Config, catalog: Catalog, name: str, family: str) -> bool:
+    host = _bound(config, catalog, name)
+    return host is None or any(model.family == family for model in host.models.values())
+
+
+def _bound(config: Config, catalog: Catalog, name: str) -> Host | None:
+    """Return a provider's host; None where it names what is not known, which is told elsewhere."""
+    try:
+        return bound_host(config.providers[name], config.host_of(name), catalog)
+    except KeyError:
+        return None
+
+
 def _models(config: Config, catalog: Catalog) -> Iterator[Fault]:
     for name, entry in config.models.items():
         if not isinstance(entry, ModelForm):
             continue
+        if entry.pin is not None and not any(
+            route.startswith((f"{entry.pin}/", anywhere.PREFIX)) for route in entry.routes
+        ):
+            what = f"none of its routes is at {entry.pin!r}"
+            yield Fault(("models", name, "pin"), what, nearest(entry.pin, config.providers))
         for number, route in enumerate(entry.routes):
+            if route.startswith(anywhere.PREFIX):
+                here = ("models", name, "routes", number)
+                yield from _anywhere(config, catalog, here, route, entry.pin)
+                continue
             owner, _, model = route.partition("/")
-            host = catalog.hosts.get(config.host_of(owner)) if owner in config.providers else None
-            if host is None or host.kind == "home" or model in host.models:
+            host = _bound(config, catalog, owner)
+            if host is None or host.kind == "home" or host.knows(model):
                 continue
             yield Fault(
                 ("models", name, "routes", number),

@@ -8,6 +8,7 @@ import traceback
 from collections.abc import MutableMapping
 from typing import Any
 
+from gateway.at_home import UnfitError
 from gateway.call import Call, admit, new_id, not_tried
 from gateway.entrance import Entrance
 from gateway.errors import Refusal, from_upstream
@@ -127,11 +128,13 @@ async def _attempts(house: House, call: Call, send: Send) -> None:
                     continue
                 faults.append((route, fault))
             break
-        if faults and (
-            faults[-1][1].kind in FINAL or asyncio.get_running_loop().time() >= total_at
-        ):
+        if faults and (_is_final(faults[-1][1]) or asyncio.get_running_loop().time() >= total_at):
             break
     raise _exhausted(call, faults, cannot)
+
+
+def _is_final(fault: UpstreamError) -> bool:
+    return fault.kind in FINAL and not isinstance(fault, UnfitError)
 
 
 def _exhausted(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -107,7 +108,7 @@ async def send_refusal(
 ) -> None:
     """Send ``refusal`` in the form of the asker's wire."""
     if refusal.retry_after_s is not None:
-        wait = str(max(1, round(refusal.retry_after_s))).encode()
+        wait = str(max(1, math.ceil(refusal.retry_after_s))).encode()
         headers = [*headers, (b"retry-after", wait)]
     if refusal.code in ("request_too_large", "request_timeout"):
         headers = [*headers, (b"connection", b"close")]

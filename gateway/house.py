@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from billing.journal import Journal, JournalError
 from billing.ledger import Entry
 from billing.limits import Limits
+from gateway.at_home import AtHome
 from gateway.books import Books
 from gateway.log import LineLog
 from gateway.metrics import Metrics
@@ -41,6 +42,7 @@ class House:
     books: Books
     recall: Recall
     stored: Stored
+    at_home: AtHome
     unsaved: deque[Entry] = field(default_factory=lambda: deque(maxlen=UNSAVED_MAX))
     trouble: str = ""
     in_flight: int = 0

@@ -18,7 +18,7 @@ from gateway.config import TranslateForm
 from gateway.errors import Refusal
 from gateway.handback import for_route
 from gateway.recall import Recall, Turn
-from providers import carrier, emulate, ir
+from providers import carrier, deviations, emulate, ir
 from providers.dialect import Dialect
 from providers.wires.registry import WIRES
 from providers.wires.wire import BadRequestError, CannotExpressError, Json, Peek, Wire
@@ -40,7 +40,8 @@ _encode = msgspec.json.Encoder().encode
 class Lane(msgspec.Struct, frozen=True):
     """How one route is asked: ``body`` is the client's, or the translated one.
 
-    ``lost`` names what is left out in the client's words, ``notes`` says what else was done.
+    ``lost`` names what is left out in the client's words, ``changed`` says which fields have
+    another value now, ``notes`` what else was done.
     ``names`` leads from the tool names that the host was given to the client's own. ``schema`` is
     what an emulated answer must keep to. ``one_call``: the client wants no parallel calls and the
     host cannot be told.
@@ -51,6 +52,7 @@ class Lane(msgspec.Struct, frozen=True):
     relayed: bool
     body: Json
     lost: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     names: emulate.Names | None = None
     schema: schema_emulation.Emulation | None = None
@@ -90,6 +92,7 @@ class Lanes:
     _stateless: bool = False
     _neutral: ir.Request | None = None
     _made: dict[str, Lane | Cannot] = field(default_factory=dict)
+    _conditions: dict[str, frozenset[str]] = field(default_factory=dict)
 
     def of(self, route: Route) -> Lane | Cannot:
         """Return how ``route`` is asked, or why it cannot be. Raises ``Refusal``."""
@@ -103,13 +106,19 @@ class Lanes:
         dialect, relay = route.dialects.get(self.wire.name), self.wire.relay
         if dialect is None or relay is None or self.peek.json_stream:
             return False
+        if dialect.cases:
+            dialect = self._holding(dialect)
         # What a request needs decides between wires, and whether the host can do it at all.
         if self.peek.needs and (
             host_wire(self.wire, route, self.peek) != self.wire.name
             or self._lacking(route, dialect) is not None
         ):
             return False
-        return relay.refused(self.body, dialect) is None
+        if relay.refused(self.body, dialect) is not None:
+            return False
+        if dialect.watched.isdisjoint(self.body):
+            return True
+        return not deviations.adapted(self.body, dialect).altering
 
     def counting(self, route: Route) -> Lane | Cannot:
         """Return how ``route`` is asked for a number of tokens: on a wire that counts there."""
@@ -146,7 +155,7 @@ class Lanes:
         return self._on(route, name)
 
     def _on(self, route: Route, name: str) -> Lane | Cannot:
-        wire, dialect = WIRES[name], route.dialects[name]
+        wire, dialect = WIRES[name], self._holding(route.dialects[name])
         lacking = self._lacking(route, dialect)
         emulation = lacking is not None and lacking.field == self._theirs("output")
         if lacking is not None and not (emulation and self.rules.emulate_schema):
@@ -156,6 +165,55 @@ class Lanes:
         if name == self.wire.name and not self.peek.json_stream:
             return self._relayed(route, wire, dialect)
         return self._translated(route, wire, dialect)
+
+    def _holding(self, dialect: Dialect) -> Dialect:
+        """Return what holds of ``dialect`` for this request."""
+        if not dialect.cases:
+            return dialect
+        found = self._conditions.get(dialect.thinks)
+        if found is None:
+            thinks = "thinks" if self._thinks(dialect) else "not_thinks"
+            asked = {thinks, "stream"} if self.peek.stream else {thinks}
+            found = frozenset(asked | (self.peek.needs & {"tools"}))
+            self._conditions[dialect.thinks] = found
+        return dialect.under(found)
+
+    def _thinks(self, dialect: Dialect) -> bool:
+        if dialect.thinks in ("always", "never"):
+            return dialect.thinks == "always"
+        if self.wire.client is None or self.wire.client.thinking_fields.isdisjoint(self.body):
+            return dialect.thinks == "by_default"
+        try:
+            said = self.neutral().thinking
+        except Refusal:  # a host may know what we do not: it is asked as if nothing were said
+            said = None
+        # Whether thoughts are to be shown says nothing; a bare switch that is on says all.
+        bare = said is not None and (said.effort, said.budget, said.adaptive) == (None, None, False)
+        if said is None or (bare and said.show is not None):
+            return dialect.thinks == "by_default"
+        return said.effort != "none" and said.budget != 0
+
+    def _adapted(
+        self, wire: Wire, dialect: Dialect, body: Json, *, ours: bool
+    ) -> deviations.Adapted | Cannot:
+        """Put ``body`` into the host's words; ``ours``: it was written here, on another wire."""
+        # A body that was written here has the host's words for effort already.
+        effort = () if ours or wire.relay is None else wire.relay.effort
+        done = deviations.adapted(body, dialect, effort)
+        if done.altering and self.rules.on_unsupported == "refuse":
+            first = done.altering[0]
+            field = self._clients_name(wire, first.field) if ours else first.field
+            return Cannot(field, f"its host {first.reason}")
+        if ours and done.lost:
+            lost = tuple(self._clients_name(wire, name) for name in done.lost)
+            return replace(done, lost=lost)
+        return done
+
+    def _clients_name(self, wire: Wire, field: str) -> str:
+        """Return the client's name of a field that the wire ``wire`` of the host calls so."""
+        names = wire.client.names if wire.client else {}
+        ours = next((name for name, theirs in names.items() if theirs == field), field)
+        return self._theirs(ours)
 
     def _lacking(self, route: Route, dialect: Dialect) -> Cannot | None:
         for need in self.peek.needs:
@@ -189,7 +247,20 @@ class Lanes:
             )
             if restored:
                 notes.append(f"put back the reasoning of {restored} turns")
-        return Lane(wire, dialect, relayed=True, body=body, lost=tuple(lost), notes=tuple(notes))
+        if not deviations.concerned(body, dialect, wire.passing.effort):
+            return Lane(wire, dialect, True, body, lost=tuple(lost), notes=tuple(notes))
+        done = self._adapted(wire, dialect, body, ours=False)
+        if isinstance(done, Cannot):
+            return done
+        return Lane(
+            wire,
+            dialect,
+            relayed=True,
+            body=done.body,
+            lost=(*lost, *done.lost),
+            changed=done.changed,
+            notes=tuple(notes),
+        )
 
     def _translated(
         self, route: Route, wire: Wire, dialect: Dialect, *, emulating: bool = False
@@ -210,12 +281,17 @@ class Lanes:
         if altering and self.rules.on_unsupported == "refuse":
             theirs = self._theirs(altering[0])
             return Cannot(theirs, f"its host's wire ({wire.name}) cannot say `{theirs}`")
+        adapted = self._adapted(wire, dialect, written.body, ours=True)
+        if isinstance(adapted, Cannot):
+            return adapted
+        lost = (*(self._theirs(name) for name in written.lost), *adapted.lost)
         return Lane(
             wire,
             dialect,
             relayed=False,
-            body=written.body,
-            lost=tuple(dict.fromkeys(self._theirs(name) for name in written.lost)),
+            body=adapted.body,
+            lost=tuple(dict.fromkeys(lost)),
+            changed=adapted.changed,
             notes=(*done.words(), *(schema.notes if schema is not None else ())),
             names=names,
             schema=schema,

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request, Response
@@ -15,10 +18,12 @@ from gateway.entrances import entrance
 from gateway.errors import Refusal
 from gateway.house import House
 from gateway.metrics import CONTENT_TYPE
+from gateway.yaml_lines import parse
 from providers.wires.registry import WIRES
 from providers.wires.wire import Wire
 
 NO_DATE = "1970-01-01T00:00:00Z"
+WIRE_HEADERS = Path(__file__).with_name("wire_headers.yaml")
 
 router = APIRouter()
 
@@ -70,26 +75,24 @@ def _asked_form(request: Request) -> Callable[[str], dict[str, Any]]:
 def asked_wire(request: Request) -> Wire:
     """Return the wire of whoever asks at an address beside the hot path.
 
-    Where the address does not tell, a header does that only the clients of one wire send: the
-    catalogue knows which those are, because hosts of that wire get them.
+    Where the address does not tell, a header does that only the clients of one wire send.
     """
     path = request.url.path
-    # Its newer SDKs ask under /v1, where only the header of its key tells them from others.
-    if path.startswith("/v1beta/") or "x-goog-api-key" in request.headers:
+    if path.startswith("/v1beta/"):
         return WIRES["gemini"]
-    if path.startswith("/v1/messages") or _sends_headers_of("messages", request):
-        return WIRES["messages"]
-    return WIRES["responses"] if path.startswith("/v1/responses") else WIRES["chat"]
+    for beginning, wire in (("/v1/messages", "messages"), ("/v1/responses", "responses")):
+        if path.startswith(beginning):
+            return WIRES[wire]
+    for wire, names in _wire_headers().items():
+        if any(name in request.headers for name in names):
+            return WIRES[wire]
+    return WIRES["chat"]
 
 
-def _sends_headers_of(wire: str, request: Request) -> bool:
-    return any(
-        name in request.headers
-        for host in house_of(request).setup.catalog.hosts.values()
-        for at in host.endpoints.values()
-        if wire in at.wires
-        for name in at.wires[wire].forward
-    )
+@lru_cache(maxsize=1)
+def _wire_headers() -> Mapping[str, list[str]]:
+    told, _ = parse(WIRE_HEADERS.read_bytes(), WIRE_HEADERS.name)
+    return told if isinstance(told, dict) else {}
 
 
 def _model(name: str) -> dict[str, Any]:
@@ -144,7 +147,7 @@ def say_errors_in_the_askers_wire(app: FastAPI) -> None:
         body = client.write_error(fault.status, fault.message, fault.code, fault.param, "")
         headers = {"www-authenticate": "Bearer"} if fault.code == "invalid_key" else {}
         if fault.retry_after_s is not None:
-            headers["retry-after"] = str(max(1, round(fault.retry_after_s)))
+            headers["retry-after"] = str(max(1, math.ceil(fault.retry_after_s)))
         return Response(body, fault.status, headers, "application/json")
 
     async def not_there(request: Request, fault: Exception) -> Response:

@@ -32,6 +32,7 @@ HELD_MAX_BYTES = 1024 * 1024
 DRAIN_S = 0.2
 NOT_CACHED = ((b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no"))
 EVENT_STREAM = (b"content-type", b"text/event-stream; charset=utf-8")
+REPAIRED = "repaired: the host's tool calls were malformed"
 
 
 @dataclass(slots=True)
@@ -137,6 +138,8 @@ async def _whole(house: House, attempt: Attempt, answer: Answer, send: Send, clo
         _remember(house, attempt, tap.states)
         if lane.dialect.replay_reasoning and tap.calls and lane.wire.passing.thoughts is not None:
             _keep_turn(house, attempt, tap.calls, lane.wire.passing.thoughts(raw))
+        if lane.dialect.repair_tool_calls:
+            raw = _mended(attempt, raw)
     else:
         tap, raw = translate.whole(call, attempt.route, lane, house.recall, raw)
         media = ""
@@ -153,6 +156,14 @@ async def _whole(house: House, attempt: Attempt, answer: Answer, send: Send, clo
     attempt.committed = attempt.call.record.answered = True
     attempt.call.record.status = 200
     await send_body(send, 200, headers, raw)
+
+
+def _mended(attempt: Attempt, raw: bytes) -> bytes:
+    mend = attempt.lane.wire.passing.mended
+    out = mend(raw) if mend is not None else raw
+    if out is not raw:
+        attempt.notes.append(REPAIRED)
+    return out
 
 
 async def _streamed(
@@ -241,7 +252,7 @@ def _passed(house: House, attempt: Attempt, reader: Reader) -> None:
     if not isinstance(reader, Mending):
         return
     if reader.repaired:
-        attempt.notes.append("repaired: the host's tool calls were malformed")
+        attempt.notes.append(REPAIRED)
     if attempt.lane.dialect.replay_reasoning and reader.calls:
         _keep_turn(house, attempt, reader.calls, "".join(reader.thoughts))
 

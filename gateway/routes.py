@@ -5,23 +5,30 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from types import MappingProxyType
+from urllib.parse import urlsplit
 
 from billing import list_prices
 from billing.pricing import PriceList
 from gateway import urls
+from gateway.bound_hosts import STATED
 from gateway.config import PriceForm, ProviderForm, TimeoutsForm
+from gateway.plan_terms import allowed_clients, terms_against
 from gateway.signing import SIGNED, signer
 from providers.dialect import Dialect
 from providers.endpoint import Endpoint, Timeouts, endpoint
+from providers.home_reading import as_found
+from providers.home_server import NOTHING_LEARNT, Learnt
 from providers.host import NOWHERE_KNOWN, Host, HostEndpoint, Model, Place, WirePath
 from providers.launch import Launch, command
 from routing.facts import RouteFacts
 from routing.plan import Route
 
 PLACE_FACTS = ("operator", "processed_in", "trains_on_data", "retention_days", "zdr")
+ELSEWHERE = "unknown: the address is not"  # how evidence begins of a place that nobody vouches for
 # The config's words for prices, and the ledger's.
 BUCKET_OF = {
     "input": "input",
@@ -69,7 +76,9 @@ def provider(
     base = ""
     fixed = None if at.blanks else at.base_url
     if form.launch is None and (form.base_url or fixed):
-        base = urls.base_url(form.base_url or fixed or "", fixed)
+        # A path without blanks completes the user's address even where the name has some.
+        known = None if "{" in urlsplit(at.base_url or "").path else at.base_url
+        base = urls.base_url(form.base_url or fixed or "", known)
     signed = host.auth_kind in SIGNED and not secret
     made = signer(host.auth_kind, at, form.credentials) if signed else None
     own = form.timeouts
@@ -83,7 +92,7 @@ def provider(
         auth_header=host.auth_header,
         secret=secret,
         extra_headers=tuple(form.headers.items()),
-        forward=frozenset(header.encode() for header in form.forward),
+        forward=_forwarded(form, host),
         timeouts=Timeouts(
             first_byte_s=own.first_byte_s or timeouts.first_byte_s,
             answer_s=own.answer_s or timeouts.answer_s,
@@ -91,6 +100,7 @@ def provider(
             total_s=own.total_s or timeouts.total_s,
         ),
         signer=None if isinstance(made, str) else made,
+        server=host.server,
     )
     return Provider(
         name=name,
@@ -106,6 +116,12 @@ def provider(
     )
 
 
+def _forwarded(form: ProviderForm, host: Host) -> frozenset[bytes]:
+    # A plan's terms say which programs may call: it is told truly which one does.
+    own = ("user-agent",) if host.plan is not None else ()
+    return frozenset(header.encode() for header in (*form.forward, *own))
+
+
 def _own_address(wires: Mapping[str, WirePath]) -> Mapping[str, WirePath]:
     """All wires under the one address that the config gives: none leads back to the host's own."""
     return {wire: replace(at, base_url=None) for wire, at in wires.items()}
@@ -119,6 +135,8 @@ def _available(
         return f"{', '.join(missing)} {are} not set in the environment"
     if host.auth_kind not in ("none", *SIGNED) and not secret:
         return f"no api_key; in the config: `api_key: ${{{host.auth_env or 'ITS_API_KEY'}}}`"
+    if host.plan is not None and (why := terms_against(host.plan, form)):
+        return why
     if form.launch is None and at.blanks and not form.base_url:
         return f"no base_url; fill in the blanks of {at.base_url}"
     if form.launch is None and not (form.base_url or at.base_url):
@@ -139,9 +157,16 @@ def _launch(name: str, form: ProviderForm, host: Host, folder: Path) -> Launch |
     return Launch(words, folder / f"{name}.log")
 
 
-def route(owner: Provider, model_id: str, *, price_all: bool) -> Route:
-    """Return the route to ``model_id`` at ``owner``; an unknown model has unknown facts."""
+def route(
+    owner: Provider, model_id: str, *, price_all: bool, learnt: Learnt = NOTHING_LEARNT
+) -> Route:
+    """Return the route to ``model_id`` at ``owner``; an unknown model has unknown facts.
+
+    ``learnt`` is what its server said of it.
+    """
     model = owner.host.model(model_id)
+    if learnt != NOTHING_LEARNT:
+        model = as_found(model, learnt)
     wants_prices = price_all or not owner.available
     return Route(
         name=f"{owner.name}/{model_id}",
@@ -156,10 +181,17 @@ def route(owner: Provider, model_id: str, *, price_all: bool) -> Route:
         can=model.can,
         cannot=model.cannot,
         tools_wire=model.tools_wire,
-        available=owner.available,
+        clients=allowed_clients(owner.host.plan),
+        available=owner.available or _not_there(owner, model),
         launched=owner.launch is not None,
         usd_per_hour=_usd_per_hour(owner.form),
     )
+
+
+def _not_there(owner: Provider, model: Model) -> str:
+    if model.id not in owner.host.elsewhere:
+        return ""
+    return f"{owner.host.id} does not serve {model.id} at its endpoint {owner.at.id}"
 
 
 def _dialects(owner: Provider, model: Model) -> Mapping[str, Dialect]:
@@ -171,8 +203,27 @@ def _dialects(owner: Provider, model: Model) -> Mapping[str, Dialect]:
 def facts(owner: Provider, model: Model) -> RouteFacts:
     """Return what policy may know of ``model`` at ``owner``."""
     place, evidence = _place(owner, model)
+    known = {fact: getattr(place, fact) for fact in PLACE_FACTS} | {"maker": model.maker}
+    dates = {**owner.at.dates, **model.dates}
+    # What is stated of this very place is no reading of somebody's document, and does not age.
+    confirmed = {
+        fact: dates.get(fact)
+        for fact, value in known.items()
+        if value is not None and not _is_ours(owner, fact, evidence)
+    }
+    return facts_at(owner.name, model, place, evidence, confirmed)
+
+
+def facts_at(
+    provider: str,
+    model: Model,
+    place: Place,
+    evidence: Mapping[str, str],
+    confirmed: Mapping[str, date | None],
+) -> RouteFacts:
+    """Return what policy may know of ``model`` at a place under the name ``provider``."""
     return RouteFacts(
-        provider=owner.name,
+        provider=provider,
         model=model.id,
         maker=model.maker,
         weights=model.weights,
@@ -182,8 +233,14 @@ def facts(owner: Provider, model: Model) -> RouteFacts:
         trains_on_data=place.trains_on_data,
         retention_days=place.retention_days,
         zdr=place.zdr,
+        quantisation=model.quantisation,
         evidence=evidence,
+        confirmed=MappingProxyType(confirmed),
     )
+
+
+def _is_ours(owner: Provider, fact: str, evidence: Mapping[str, str]) -> bool:
+    return evidence.get(fact) == STATED or (owner.host.kind == "home" and fact in PLACE_FACTS)
 
 
 def _place(owner: Provider, model: Model) -> tuple[Place, Mapping[str, str]]:
@@ -195,16 +252,16 @@ def _place(owner: Provider, model: Model) -> tuple[Place, Mapping[str, str]]:
         return place, evidence
     elsewhere = ""
     if owner.host.kind == "home" and address and not urls.is_private(address):
-        elsewhere = "unknown: the address is not on this machine or its network"
+        elsewhere = f"{ELSEWHERE} on this machine or its network"
     elif not _is_own(owner.at, address):
-        elsewhere = "unknown: the address is not the host's own"
+        elsewhere = f"{ELSEWHERE} the host's own"
     if elsewhere:
         place = NOWHERE_KNOWN
         evidence.update(dict.fromkeys(PLACE_FACTS, elsewhere))
     stated = {name: value for name, value in owner.form.facts if value is not None}
     for name, value in stated.items():
         stated[name] = frozenset(value) if isinstance(value, tuple) else value
-        evidence[name] = "stated in the config"
+        evidence[name] = STATED
     return replace(place, **stated), evidence
 
 
@@ -225,16 +282,27 @@ def _prices(owner: Provider, model: Model) -> PriceList | None:
         return list_prices.stated(_all_free(), f"config: {form.free}", "")
     if _usd_per_hour(form) is not None:
         return None
+    if host.plan is not None:
+        return list_prices.stated(_all_free(), f"within the plan {host.plan.name}", "")
+    return prices_at(host, owner.at, model)
+
+
+def prices_at(host: Host, at: HostEndpoint, model: Model) -> PriceList | None:
+    """Return a host's own prices of a model at an endpoint: the catalogue's, else the list's.
+
+    None where nobody knows them, or where they are not in US dollars.
+    """
+    factor = at.surcharge if model.surcharge is None else model.surcharge
     if model.prices is not None and not model.remote:
-        source = model.price_source
-        found = list_prices.stated(
-            model.prices, source.url if source else "", source.date if source else ""
-        )
-        return _times(found, owner.at.surcharge)
-    if host.genai_prices is None:
+        said = model.prices
+        if said.currency != "USD":
+            return None  # without a rate nobody knows what it is in dollars
+        found = list_prices.stated(said.figures, said.source.url, said.source.date, said.above)
+        return _times(found, factor)
+    if not host.genai_prices:
         return None
     listed = list_prices.from_genai_prices(host.genai_prices, model.id)
-    return _times(listed, owner.at.surcharge) if listed is not None else None
+    return _times(listed, factor) if listed is not None else None
 
 
 def _times(prices: PriceList, factor: Decimal) -> PriceList:

@@ -74,6 +74,9 @@ class Attempt:
             # A client names its own fields: nothing of them may end the header.
             lost = ",".join(self.lane.lost)[:LOST_MAX_CHARS]
             headers.append((b"x-entrepot-lost", plain_header(lost)))
+        if self.lane.changed:
+            changed = ", ".join(self.lane.changed)[:LOST_MAX_CHARS]
+            headers.append((b"x-entrepot-changed", plain_header(changed)))
         return headers
 
 
@@ -87,6 +90,8 @@ def settle(house: House, attempt: Attempt) -> Entry:
     Synchronous from end to end, so that no cancellation can come between.
     """
     if attempt.entry is None:
+        if attempt.route.endpoint.server is not None and attempt.outcome == "completed":
+            _look_back(house, attempt)
         attempt.entry = _entry(attempt)
         house.keep(attempt.entry)
         record = attempt.call.record
@@ -95,6 +100,14 @@ def settle(house: House, attempt: Attempt) -> Entry:
         known = record.cost_pico is not None and cost is not None
         record.cost_pico = (record.cost_pico or 0) + (cost or 0) if known else None
     return attempt.entry
+
+
+def _look_back(house: House, attempt: Attempt) -> None:
+    call = attempt.call
+    note = house.at_home.look_back(
+        attempt.route, call.lanes, _usage(attempt), call.record.request_id
+    )
+    attempt.notes += [note] if note else []
 
 
 def _usage(attempt: Attempt) -> Usage:
@@ -128,7 +141,7 @@ def _cost(attempt: Attempt, usage: Usage) -> Cost:
 
 
 def _entry(attempt: Attempt) -> Entry:
-    call, route, reader = attempt.call, attempt.route, attempt.reader
+    call, route, reader, lane = attempt.call, attempt.route, attempt.reader, attempt.lane
     usage = _usage(attempt)
     cost = _cost(attempt, usage)
     facts = route.facts
@@ -144,10 +157,10 @@ def _entry(attempt: Attempt) -> Entry:
         session=call.session,
         wire=call.record.wire,
         stream=call.peek.stream,
-        lane="relay" if attempt.lane.relayed else "translate",
-        host_wire=attempt.lane.wire.name,
-        lost=",".join(attempt.lane.lost)[:LOST_MAX_CHARS],
-        notes="; ".join((*attempt.lane.notes, *attempt.notes))[:NOTES_MAX_CHARS],
+        lane="relay" if lane.relayed else "translate",
+        host_wire=lane.wire.name,
+        lost=",".join(lane.lost)[:LOST_MAX_CHARS],
+        notes="; ".join((*lane.changed, *lane.notes, *attempt.notes))[:NOTES_MAX_CHARS],
         model_asked=call.peek.model,
         provider=route.provider,
         model=route.model,

@@ -10,12 +10,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from billing.limits import BudgetRule, RateRule
+from gateway.anywhere import PREFIX, NarrowingError, expanded, routes_to
 from gateway.auth import Principal
+from gateway.bound_hosts import bound_host
 from gateway.config import Config, KeyForm, matching
 from gateway.config_file import Loaded
 from gateway.problems import Problem
 from gateway.routes import Provider, provider, route
 from providers.catalog import Catalog
+from providers.home_server import NOTHING_LEARNT, Learnt
 from providers.launch import Launch
 from routing.plan import Route
 from routing.policy import Policy
@@ -37,6 +40,7 @@ class Setup:
     """Everything that the config, the policy and the catalogue say, ready for use.
 
     ``total_s`` bounds all attempts of a call. ``local`` is who calls a gateway without keys.
+    ``servers_tell``: some server at home can be asked what it has loaded.
     ``files`` are those to watch for changes, ``warnings`` what ``check`` and the dashboard show.
     """
 
@@ -58,12 +62,14 @@ class Setup:
     providers: Mapping[str, Provider]
     launches: Mapping[str, Launch]
     model_names: tuple[str, ...]
+    servers_tell: bool
     price_all: bool = False
     _candidates: dict[str, Candidates | None] = field(default_factory=dict, repr=False)
     _routes: dict[str, Route] = field(default_factory=dict, repr=False)
+    _learnt: dict[str, Learnt] = field(default_factory=dict, repr=False)
 
     def candidates(self, asked: str) -> Candidates | None:
-        """Return who may be asked for ``asked``: a model, an alias, or ``provider/model``."""
+        """Return who may be asked for ``asked``: a model, an alias, a route, or ``any/MODEL``."""
         if asked not in self._candidates:
             if len(self._candidates) >= CANDIDATES_MAX:
                 self._candidates.clear()
@@ -74,7 +80,14 @@ class Setup:
         entry = self.config.entry(asked)
         if entry is not None:
             form = entry[1]
-            return Candidates(tuple(self.route(name) for name in form.routes), form.prefer)
+            names = expanded(form.routes, self.providers, form.pin)
+            return Candidates(tuple(map(self.route, names)), form.prefer)
+        if asked.startswith(PREFIX):
+            try:
+                routes = tuple(map(self.route, routes_to(asked, self.providers)))
+            except NarrowingError:
+                return None
+            return Candidates(routes, "cheapest") if routes else None
         owner, _, model = asked.partition("/")
         # At some hosts the model stands in the address, where dots alone are steps out of it.
         if owner in self.providers and model not in ("", ".", ".."):
@@ -87,8 +100,22 @@ class Setup:
             if len(self._routes) >= CANDIDATES_MAX:
                 self._routes.clear()
             owner, _, model = name.partition("/")
-            self._routes[name] = route(self.providers[owner], model, price_all=self.price_all)
+            learnt = self._learnt.get(name, NOTHING_LEARNT)
+            self._routes[name] = route(
+                self.providers[owner], model, price_all=self.price_all, learnt=learnt
+            )
         return self._routes[name]
+
+    def learn(self, name: str, learnt: Learnt) -> None:
+        """Take what a server at home said of ``name``: the route is made anew where it is news."""
+        learnt = learnt.news
+        if learnt == self._learnt.get(name, NOTHING_LEARNT):
+            return
+        if len(self._learnt) >= CANDIDATES_MAX:
+            self._learnt.clear()
+        self._learnt[name] = learnt
+        self._routes.pop(name, None)
+        self._candidates.clear()
 
     def may_ask(self, principal: Principal, model: str) -> bool:
         """Whether the principal's key allows this model name."""
@@ -109,7 +136,7 @@ def compile_setup(loaded: Loaded, *, price_all: bool = False) -> Setup:
         name: provider(
             name,
             form,
-            catalog.hosts[config.host_of(name)],
+            bound_host(form, config.host_of(name), catalog),
             loaded.missing.get(name, ()),
             server.timeouts,
             config.journal.parent,
@@ -137,6 +164,10 @@ def compile_setup(loaded: Loaded, *, price_all: bool = False) -> Setup:
             name: found.launch for name, found in providers.items() if found.launch is not None
         },
         model_names=tuple(name for name in config.models if "*" not in name),
+        servers_tell=any(
+            found.endpoint.server is not None and found.endpoint.server.probes
+            for found in providers.values()
+        ),
         price_all=price_all,
     )
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from providers.auth.aws import AwsSigner, ExtraMissingError
+from providers.auth.azure import EntraTokens
 from providers.auth.google import GoogleTokens
 from providers.endpoint import Signer
 from providers.host import HostEndpoint
 
-SIGNED = frozenset({"aws", "google"})
+SIGNED = frozenset({"aws", "entra", "google"})
 
 
 def signer(kind: str, at: HostEndpoint, credentials: str | None) -> Signer | str:
@@ -19,6 +20,8 @@ def signer(kind: str, at: HostEndpoint, credentials: str | None) -> Signer | str
     try:
         if kind == "google":
             return GoogleTokens(credentials or "")
+        if kind == "entra":
+            return EntraTokens(credentials or "")
         if at.region is None:
             return f"its endpoint {at.id!r} has no region to sign for; name another endpoint"
         return AwsSigner(region=at.region, profile=credentials or "")

@@ -14,10 +14,11 @@ from billing.ledger import Entry
 from billing.money import usd_text
 from billing.reports import FlowRow, SpendRow
 from gateway import routes
-from gateway.config import ModelForm
 from gateway.lanes import Cannot, Lane
 from gateway.routes import PLACE_FACTS, Provider
 from gateway.setup import Setup
+from providers.fact_age import age_days
+from providers.host import Model
 from providers.launch import State
 from routing.facts import RouteFacts
 from routing.proof import Proof
@@ -72,6 +73,7 @@ def lane(found: Lane | Cannot) -> dict[str, Any]:
         "lane": "relay" if found.relayed else "translate",
         "wire": found.wire.name,
         "lost": list(found.lost),
+        "changed": list(found.changed),
         "notes": list(found.notes),
     }
 
@@ -82,6 +84,7 @@ def provider(owner: Provider, setup: Setup, state: State | None, base_url: str) 
     ``state`` and ``base_url`` are those of a server that the gateway runs itself.
     """
     host, own = owner.host, _own_facts(owner, "")
+    stale = setup.config.facts_stale_days
     return {
         "name": owner.name,
         "host": host.id,
@@ -94,9 +97,12 @@ def provider(owner: Provider, setup: Setup, state: State | None, base_url: str) 
         "available": not owner.available,
         "why_not": owner.available or None,
         "server": None if state is None else {"phase": state.phase, "reason": state.reason},
-        "facts": facts(own, PLACE_FACTS),
+        "facts": aged_facts(own, PLACE_FACTS, stale),
         "models": [
-            {"id": model, "facts": facts(_own_facts(owner, model), (*MODEL_FACTS, *PLACE_FACTS))}
+            {
+                "id": model,
+                "facts": aged_facts(_own_facts(owner, model), (*MODEL_FACTS, *PLACE_FACTS), stale),
+            }
             for model in configured_models(setup, owner.name)
         ],
     }
@@ -109,9 +115,9 @@ def place(owner: Provider) -> RouteFacts:
 
 def configured_models(setup: Setup, name: str) -> list[str]:
     """Return the ids of the models that the config routes to the provider ``name``."""
-    forms = [form for form in setup.config.models.values() if isinstance(form, ModelForm)]
-    parts = [route.partition("/") for form in forms for route in form.routes]
-    return list(dict.fromkeys(model for owner, _, model in parts if owner == name))
+    found = [setup.candidates(asked) for asked in setup.config.models]
+    routes = [route for some in found if some is not None for route in some.routes]
+    return list(dict.fromkeys(route.model for route in routes if route.provider == name))
 
 
 def facts(found: RouteFacts, names: Iterable[str]) -> dict[str, Any]:
@@ -120,6 +126,20 @@ def facts(found: RouteFacts, names: Iterable[str]) -> dict[str, Any]:
         name: {"is": _plain(getattr(found, name)), "evidence": found.evidence.get(name, "")}
         for name in names
     }
+
+
+def aged_facts(found: RouteFacts, names: Iterable[str], stale_days: int) -> dict[str, Any]:
+    """Return facts with how long ago each was confirmed; ``stale`` where that is too long."""
+    told = facts(found, names)
+    for name, fact in told.items():
+        confirmed = found.confirmed.get(name)
+        days = age_days(confirmed, datetime.now(UTC).date())
+        fact |= {
+            "confirmed": None if confirmed is None else confirmed.isoformat(),
+            "age_days": days,
+            "stale": days is not None and days > stale_days,
+        }
+    return told
 
 
 def proof(found: Proof, setup: Setup) -> dict[str, Any]:
@@ -138,7 +158,8 @@ def proof(found: Proof, setup: Setup) -> dict[str, Any]:
 
 
 def _own_facts(owner: Provider, model: str) -> RouteFacts:
-    return routes.facts(owner, owner.host.model(model))
+    # What a pattern for all names says is said of names, and a provider's own place is of none.
+    return routes.facts(owner, owner.host.model(model) if model else Model(""))
 
 
 def _plain(value: frozenset[str] | str | int | None) -> list[str] | str | int:

@@ -9,7 +9,8 @@ from typing import Any, get_args
 
 from pydantic import ValidationError
 
-from providers.catalog_form import MODEL_FACTS, PLACE_FACTS, Form
+from providers.catalog_form import MODEL_FACTS, PLACE_FACTS
+from providers.catalog_values import Form
 
 Loc = tuple[str | int, ...]
 Problem = tuple[Loc, str]  # where in the file, and what is wrong and what would be right
@@ -115,10 +116,41 @@ def cross_problems(raw: Mapping[str, Any], stem: str, families: Mapping[str, Any
             found.append((spot, f"an aggregator's endpoint needs {right}"))
     spoken = _spoken(raw)
     found += _wire_problems((), raw, spoken)
+    found += _models_problems((), raw, families, spoken, list(endpoints))
+    for name in endpoints:
+        said = _table(endpoints, name)
+        found += _wire_problems(("endpoints", name), said, spoken)
+        found += _models_problems(("endpoints", name), said, families, spoken, list(endpoints))
+    return found
+
+
+def _models_problems(
+    spot: Loc,
+    raw: Mapping[str, Any],
+    families: Mapping[str, Any],
+    spoken: list[str],
+    endpoints: list[str],
+) -> list[Problem]:
+    """Return what is wrong with the models and the account's settings at one place."""
+    found: list[Problem] = []
     for name in _table(raw, "models"):
-        said = _table(_table(raw, "models"), name)
-        found += _model_problems(str(name), said, families)
-        found += _wire_problems(("models", name), said, spoken)
+        said, here = _table(_table(raw, "models"), name), (*spot, "models", str(name))
+        found += _model_problems(here, said, families)
+        found += _wire_problems(here, said, spoken)
+        only = _table(said, "endpoints").get("is")
+        found += [
+            (
+                (*here, "endpoints", "is", index),
+                f"there is no endpoint `{one}`; {nearest(str(one), endpoints)}",
+            )
+            for index, one in enumerate(only if isinstance(only, list) else ())
+            if one not in endpoints
+        ]
+    for name in _table(raw, "settings"):
+        choices = _table(_table(_table(raw, "settings"), name), "choices")
+        for choice in choices:
+            place = (*spot, "settings", name, "choices", choice)
+            found += _wire_problems(place, _table(choices, choice), spoken)
     return found
 
 
@@ -131,7 +163,7 @@ def _spoken(raw: Mapping[str, Any]) -> list[str]:
 def _wire_problems(spot: Loc, said: Mapping[str, Any], spoken: list[str]) -> list[Problem]:
     """Return every use of a wire that the host does not speak: nothing would come of it."""
     used: list[tuple[Loc, Any]] = [(("dialects", wire), wire) for wire in _table(said, "dialects")]
-    only = _table(said, "wires").get("is") if spot else None
+    only = _table(said, "wires").get("is") if "models" in spot else None
     if isinstance(only, list):
         used += [(("wires", "is", index), wire) for index, wire in enumerate(only)]
     for asked, instead in _table(_table(said, "tools_wire"), "is").items():
@@ -144,9 +176,9 @@ def _wire_problems(spot: Loc, said: Mapping[str, Any], spoken: list[str]) -> lis
 
 
 def _model_problems(
-    name: str, said: Mapping[str, Any], families: Mapping[str, Any]
+    spot: Loc, said: Mapping[str, Any], families: Mapping[str, Any]
 ) -> list[Problem]:
-    spot: Loc = ("models", name)
+    name = str(spot[-1])
     family = said.get("family")
     if isinstance(family, str) and family not in families:
         hint = nearest(family, list(families))

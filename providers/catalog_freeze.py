@@ -3,31 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
 
+from providers.catalog_dialects import Layer, dialects, layer
+from providers.catalog_evidence import Sources, day, sources_of, told, value
 from providers.catalog_form import (
     MODEL_FACTS,
     PLACE_FACTS,
-    UNKNOWN,
-    DialectForm,
+    AuthForm,
+    ChoiceForm,
     EndpointForm,
-    Fact,
     FamiliesForm,
     FamilyForm,
-    Form,
     HostForm,
     ModelForm,
     OperatorForm,
-    SpeechForm,
+    PricesForm,
+    SettingForm,
     WireForm,
 )
-from providers.dialect import Dialect, merged
-from providers.host import Country, Host, HostEndpoint, Model, Place, Source, WirePath
+from providers.catalog_plan import frozen_plan
+from providers.catalog_server import frozen_server
+from providers.catalog_values import Fact
+from providers.host import (
+    Country,
+    Host,
+    HostEndpoint,
+    Model,
+    Place,
+    Prices,
+    Setting,
+    WirePath,
+)
 
-MODELS_OWN = ("prices", "remote", "wires", "tools_wire")  # facts that no family has
+# Facts that no family has.
+MODELS_OWN = (
+    "prices",
+    "remote",
+    "tools_wire",
+    "quantisation",
+    "endpoints",
+    "surcharge",
+    "until",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,72 +57,137 @@ class Family:
     """A family of models with the sources of its own file."""
 
     form: FamilyForm
-    sources: Mapping[str, Source]
+    sources: Sources
+    said: Layer
+
+
+@dataclass(frozen=True, slots=True)
+class _Chosen:
+    """A choice that the user stated: ``scope: eu`` with what it says."""
+
+    name: str
+    form: ChoiceForm
+
+
+def _chosen(form: HostForm, at: EndpointForm, choices: Mapping[str, str]) -> list[_Chosen]:
+    settings = {**form.settings, **at.settings}
+    return [
+        _Chosen(f"{name}: {choice}", settings[name].choices[choice])
+        for name, choice in choices.items()
+    ]
 
 
 def frozen_families(form: FamiliesForm) -> Mapping[str, Family]:
     """Return the families of one file by name."""
-    sources = _sources(form)
-    return {name: Family(family, sources) for name, family in form.families.items()}
+    sources = sources_of(form.sources)
+    return {name: Family(family, sources, layer(family)) for name, family in form.families.items()}
 
 
-def frozen_host(form: HostForm, families: Mapping[str, Family]) -> Host:
-    """Return the host that a checked form describes; ``families`` has those its models name."""
-    sources = _sources(form)
-    company, parent = form.operator.company.value, form.operator.parent.value
+def frozen_family(name: str, family: Family) -> Model:
+    """Return a family as a model that no host serves: what is known of its weights."""
+    return _model(name, ModelForm(family=name), family, family.sources, (), [], [])
+
+
+def frozen_host(
+    form: HostForm,
+    families: Mapping[str, Family],
+    endpoint: str = "",
+    choices: Mapping[str, str] = MappingProxyType({}),
+) -> Host:
+    """Return the host that a checked form describes, as a whole or as it is at one endpoint.
+
+    ``families`` has those that its models name; ``choices`` are those of the endpoint's settings.
+    Raises ``KeyError`` for an endpoint, a setting or a choice that is not there.
+    """
+    sources = sources_of(form.sources)
+    at = form.endpoints[endpoint or form.default_endpoint]
+    chosen = _chosen(form, at, choices)
+    forms = {**form.models, **at.models} if endpoint else form.models
+    operator = (at.operator if endpoint else None) or form.operator
+    for one in chosen:
+        operator = one.form.operator or operator
+    company, parent = value(operator.company), value(operator.parent)
+    own_prices = at.genai_prices if endpoint else None
+    auth: AuthForm = (at.auth if endpoint else None) or form.auth
     spoken = tuple(dict.fromkeys([*form.wires, *_wires_of(form.endpoints.values())]))
+    below = [layer(form)] + ([layer(at)] if endpoint else [])
+    above = [layer(one.form) for one in chosen]
+    endpoints = {
+        name: _endpoint(name, form, said, sources, chosen if name == endpoint else [])
+        for name, said in form.endpoints.items()
+    }
     return Host(
         id=form.id,
         name=form.name,
         kind=form.kind,
-        auth_kind=form.auth.kind,
-        auth_header=form.auth.header,
-        auth_env=form.auth.env,
+        auth_kind=auth.kind,
+        auth_header=auth.header,
+        auth_env=auth.env,
         operator_name=company.name if company else "",
         parent_name=(parent.name or None) if parent else None,
-        genai_prices=form.genai_prices,
+        # "" at an endpoint: the package has no prices of it, though it has the host's others.
+        genai_prices=form.genai_prices if own_prices is None else own_prices or None,
         default_endpoint=form.default_endpoint,
-        endpoints=MappingProxyType(
-            {name: _endpoint(name, form, form.endpoints[name], sources) for name in form.endpoints}
-        ),
+        endpoints=MappingProxyType(endpoints),
         models=MappingProxyType(
             {
-                name: _model(
-                    name,
-                    said,
-                    families.get(said.family or ""),
-                    sources,
-                    _dialects(spoken, form, families.get(said.family or ""), said),
-                )
-                for name, said in form.models.items()
+                name: _model(name, said, families.get(said.family or ""), sources, spoken, below,
+                             above)
+                for name, said in forms.items()
+                if _is_at(endpoint, said)
             }
         ),
-        dialects=_dialects(spoken, form),
-        usual_ports=tuple(_value(form.usual_ports) or ()),
-        health_path=_value(form.health_path),
+        dialects=dialects(spoken, [*below, *above]),
+        usual_ports=tuple(value(form.usual_ports) or ()),
+        health_path=value(form.health_path),
         launcher=form.launcher,
-        models_path=_value(form.models_path),
+        models_path=value(form.models_path),
         sources=sources,
-    )
+        elsewhere=frozenset(name for name, said in forms.items() if not _is_at(endpoint, said)),
+        status=value(form.status),
+        plan=frozen_plan(form.plan, sources) if form.plan is not None else None,
+        server=frozen_server(form.server) if form.server is not None else None,
+    )  # fmt: skip
+
+
+def _is_at(endpoint: str, said: ModelForm) -> bool:
+    return not endpoint or endpoint in (value(said.endpoints) or (endpoint,))
 
 
 def _endpoint(
-    name: str, host: HostForm, said: EndpointForm, sources: Mapping[str, Source]
+    name: str, host: HostForm, said: EndpointForm, sources: Sources, chosen: list[_Chosen]
 ) -> HostEndpoint:
     operator = said.operator or host.operator
-    facts = {fact: getattr(said, fact) or getattr(host.place, fact) for fact in PLACE_FACTS}
-    evidence = {fact: _evidence(facts[fact], sources) for fact in PLACE_FACTS}
+    by, surcharge = "", value(said.surcharge) or Decimal(1)
+    facts: dict[str, Fact[Any]] = {
+        fact: getattr(said, fact) or getattr(host.place, fact) for fact in PLACE_FACTS
+    }
+    evidence = {fact: told(facts[fact], sources) for fact in PLACE_FACTS}
+    headers: dict[str, str] = {}
+    for one in chosen:
+        by = f" · by the account's {one.name}"
+        own = {fact: getattr(one.form, fact) for fact in PLACE_FACTS if getattr(one.form, fact)}
+        facts |= own
+        evidence |= {fact: told(found, sources) + by for fact, found in own.items()}
+        operator = one.form.operator or operator
+        surcharge *= value(one.form.surcharge) or 1
+        headers |= one.form.headers
     evidence["operator"] = _operator_evidence(operator, sources)
-    if said.surcharge:
-        evidence["surcharge"] = _evidence(said.surcharge, sources)
+    if surcharge != 1:
+        evidence["surcharge"] = told(said.surcharge, sources) if said.surcharge else f"x{surcharge}"
     if said.base_url:
-        evidence["base_url"] = _evidence(said.base_url, sources)
+        evidence["base_url"] = told(said.base_url, sources)
+    dates = {fact: day(found, sources) for fact, found in facts.items()}
+    wires = {str(wire): _wire(where) for wire, where in (said.wires or host.wires).items()}
+    if headers:
+        wires = {
+            wire: replace(where, headers=MappingProxyType({**where.headers, **headers}))
+            for wire, where in wires.items()
+        }
     return HostEndpoint(
         id=name,
-        base_url=_value(said.base_url),
-        wires=MappingProxyType(
-            {wire: _wire(where) for wire, where in (said.wires or host.wires).items()}
-        ),
+        base_url=value(said.base_url),
+        wires=MappingProxyType(wires),
         place=Place(
             operator=_operator_countries(operator),
             processed_in=_set(facts["processed_in"].value),
@@ -108,10 +195,28 @@ def _endpoint(
             retention_days=facts["retention_days"].value,
             zdr=facts["zdr"].value,
         ),
-        surcharge=_value(said.surcharge) or Decimal(1),
+        surcharge=surcharge,
         evidence=MappingProxyType(evidence),
         region=said.region,
+        settings=MappingProxyType(
+            {
+                setting: _setting(about, sources)
+                for setting, about in {**host.settings, **said.settings}.items()
+            }
+        ),
+        dates=MappingProxyType({**dates, "operator": _operator_day(operator, sources)}),
     )
+
+
+def _setting(said: SettingForm, sources: Sources) -> Setting:
+    evidence = {}
+    for name, choice in said.choices.items():
+        facts = {fact: getattr(choice, fact) for fact in (*PLACE_FACTS, "surcharge")}
+        parts = [f"{fact} {told(found, sources)}" for fact, found in facts.items() if found]
+        if choice.operator:
+            parts.append(f"operator {_operator_evidence(choice.operator, sources)}")
+        evidence[name] = "; ".join(filter(None, [*parts, choice.note]))
+    return Setting(said.what, tuple(said.choices), MappingProxyType(evidence))
 
 
 def _wires_of(endpoints: Iterable[EndpointForm]) -> Iterator[str]:
@@ -131,24 +236,32 @@ def _wire(said: WireForm) -> WirePath:
     )
 
 
+def _operator_facts(operator: OperatorForm) -> list[Fact[Any]]:
+    parts: list[Fact[Any]] = [operator.company, operator.parent]
+    return [*parts, operator.upstream] if operator.upstream else parts
+
+
 def _operator_countries(operator: OperatorForm) -> frozenset[Country] | None:
-    orgs = [operator.company.value, operator.parent.value]
-    if operator.upstream:
-        orgs.append(operator.upstream.value)
     countries: set[Country] = set()
-    for org in orgs:
-        if org is None or org.countries is None:
+    for fact in _operator_facts(operator):
+        if fact.value is None or fact.value.countries is None:
             return None
-        countries.update(org.countries)
+        countries.update(fact.value.countries)
     return frozenset(countries)
 
 
-def _operator_evidence(operator: OperatorForm, sources: Mapping[str, Source]) -> str:
-    parts = [_evidence(operator.company, sources)]
+def _operator_day(operator: OperatorForm, sources: Sources) -> date | None:
+    days = [day(fact, sources) for fact in _operator_facts(operator)]
+    known = [found for found in days if found is not None]
+    return min(known) if len(known) == len(days) else None
+
+
+def _operator_evidence(operator: OperatorForm, sources: Sources) -> str:
+    parts = [told(operator.company, sources)]
     if operator.parent.value is None or operator.parent.value.name:
-        parts.append("parent " + _evidence(operator.parent, sources))
+        parts.append("parent " + told(operator.parent, sources))
     if operator.upstream:
-        parts.append("upstream " + _evidence(operator.upstream, sources))
+        parts.append("upstream " + told(operator.upstream, sources))
     return "; ".join(parts)
 
 
@@ -156,128 +269,77 @@ def _model(
     name: str,
     said: ModelForm,
     family: Family | None,
-    sources: Mapping[str, Source],
-    dialects: Mapping[str, Dialect],
+    sources: Sources,
+    spoken: tuple[str, ...],
+    below: list[Layer],
+    above: list[Layer],
 ) -> Model:
     facts: dict[str, Fact[Any]] = {}
     evidence: dict[str, str] = {}
-    for fact in (*MODEL_FACTS, "can", "cannot"):
+    dates: dict[str, date | None] = {}
+    for fact in (*MODEL_FACTS, "can", "cannot", "wires"):
         own = getattr(said, fact)
-        told = own or (getattr(family.form, fact) if family else None)
-        if told is not None:
-            facts[fact] = told
-            evidence[fact] = _evidence(told, sources if own or not family else family.sources)
+        found = own or (getattr(family.form, fact) if family else None)
+        if found is not None:
+            facts[fact] = found
+            read_in = sources if own or not family else family.sources
+            evidence[fact], dates[fact] = told(found, read_in), day(found, read_in)
     for fact in (*PLACE_FACTS, *MODELS_OWN):
-        if told := getattr(said, fact):
-            evidence[fact] = _evidence(told, sources)
-    prices, wires = _value(said.prices), _value(said.wires)
-    maker = _value(facts.get("maker"))
+        if found := getattr(said, fact):
+            evidence[fact], dates[fact] = told(found, sources), day(found, sources)
+    if said.operator:
+        evidence["operator"] = _operator_evidence(said.operator, sources)
+        dates["operator"] = _operator_day(said.operator, sources)
+    wires, maker = value(facts.get("wires")), value(facts.get("maker"))
+    family_said = [family.said] if family else []
     return Model(
         id=name,
         maker=_set(maker.countries) if maker else None,
         maker_name=maker.name if maker else "",
-        weights=_value(facts.get("weights")),
-        licence=_value(facts.get("licence")),
-        context=_value(facts.get("context")),
-        max_output=_value(facts.get("max_output")),
-        can=_set(_value(facts.get("can"))) or frozenset(),
-        prices=MappingProxyType(prices.model_dump(exclude_none=True)) if prices else None,
-        price_source=sources[said.prices.source[0]] if said.prices and prices else None,
-        remote=bool(_value(said.remote)),
+        weights=value(facts.get("weights")),
+        licence=value(facts.get("licence")),
+        context=value(facts.get("context")),
+        max_output=value(facts.get("max_output")),
+        can=_set(value(facts.get("can"))) or frozenset(),
+        prices=_prices(said.prices, sources) if said.prices else None,
+        family=said.family or "",
+        one_model=family is not None and family.form.one_model,
+        quantisation=value(said.quantisation),
+        surcharge=value(said.surcharge),
+        until=date.fromisoformat(said.until.value) if said.until and said.until.value else None,
+        remote=bool(value(said.remote)),
         place=MappingProxyType(_place(said)),
         wires=tuple(wires) if wires is not None else None,
-        tools_wire=MappingProxyType(_value(said.tools_wire) or {}),
-        cannot=_set(_value(facts.get("cannot"))) or frozenset(),
-        dialects=dialects,
+        tools_wire=MappingProxyType(value(said.tools_wire) or {}),
+        cannot=_set(value(facts.get("cannot"))) or frozenset(),
+        dialects=dialects(spoken, [*family_said, *below, layer(said), *above]),
         evidence=MappingProxyType(evidence),
+        dates=MappingProxyType(dates),
     )
+
+
+def _prices(said: Fact[PricesForm], sources: Sources) -> Prices | None:
+    form = said.value
+    if form is None:
+        return None
+    figures = form.model_dump(exclude_none=True, exclude={"currency", "above"})
+    above = tuple(
+        (tier.prompt_tokens, tier.model_dump(exclude_none=True, exclude={"prompt_tokens"}))
+        for tier in form.above
+    )
+    return Prices(MappingProxyType(figures), form.currency, above, sources[said.source[0]])
 
 
 def _place(said: ModelForm) -> dict[str, Any]:
     # Only what is said, be it that it is unknown: the endpoint's own facts are below it.
-    told = {fact: getattr(said, fact) for fact in PLACE_FACTS}
-    place = {fact: one.value for fact, one in told.items() if one is not None}
+    facts = {fact: getattr(said, fact) for fact in PLACE_FACTS}
+    place = {fact: one.value for fact, one in facts.items() if one is not None}
     if "processed_in" in place:
         place["processed_in"] = _set(place["processed_in"])
+    if said.operator:
+        place["operator"] = _operator_countries(said.operator)
     return place
-
-
-def _dialects(
-    wires: tuple[str, ...],
-    host: SpeechForm,
-    family: Family | None = None,
-    model: SpeechForm | None = None,
-) -> Mapping[str, Dialect]:
-    """Return the dialect of each wire: that of the family, of the host, of the model there."""
-    layers = [
-        (
-            _said(form.dialect) if form.dialect else {},
-            {str(wire): _said(said) for wire, said in form.dialects.items()},
-        )
-        for form in (family.form if family else None, host, model)
-        if form is not None
-    ]
-    found: dict[str, Dialect] = {}
-    for wire in wires:
-        dialect = Dialect()
-        for on_all, by_wire in layers:
-            for said in (on_all, by_wire.get(wire)):
-                # Most layers say nothing of most wires, and the catalogue has many models.
-                dialect = merged(dialect, said) if said else dialect
-        found[wire] = dialect
-    return MappingProxyType(found)
-
-
-def _said(form: DialectForm) -> dict[str, Any]:
-    # The form's words in the types that a dialect holds; what was not said is left out.
-    said = form.model_dump(exclude_none=True, exclude={"source", "note"})
-    for name, value in said.items():
-        if name.endswith("_paths"):
-            said[name] = tuple(tuple(path.split(".")) for path in value)
-        elif name.endswith("_path"):
-            said[name] = tuple(value.split("."))
-    return said
-
-
-def _sources(form: HostForm | FamiliesForm) -> Mapping[str, Source]:
-    return MappingProxyType(
-        {key: Source(source.url, source.date) for key, source in form.sources.items()}
-    )
-
-
-def _value(fact: Fact[Any] | None) -> Any:
-    return fact.value if fact else None
 
 
 def _set(values: list[str] | None) -> frozenset[str] | None:
     return None if values is None else frozenset(values)
-
-
-def _evidence(fact: Fact[Any], sources: Mapping[str, Source]) -> str:
-    parts = [_words(fact.value), _said_by(fact.source, sources)]
-    if fact.note:
-        parts.append(fact.note)
-    parts += [
-        f"but {_words(claim.value)} · {_said_by(claim.source, sources)}"
-        + (f" · {claim.note}" if claim.note else "")
-        for claim in fact.conflict
-    ]
-    return " · ".join(part for part in parts if part)
-
-
-def _said_by(keys: list[str], sources: Mapping[str, Source]) -> str:
-    return "; ".join(f"{sources[key].url} · {sources[key].date}" for key in keys)
-
-
-def _words(value: Any) -> str:
-    if value is None:
-        return UNKNOWN
-    if isinstance(value, list):
-        return ", ".join(str(item) for item in value)
-    if isinstance(value, Form):
-        told = value.model_dump(exclude_none=True)
-        name, countries = told.pop("name", ""), told.pop("countries", None)
-        if name:
-            return f"{name} ({', '.join(countries) if countries else UNKNOWN})"
-        return ", ".join(f"{key} {item}" for key, item in told.items())
-    return str(value)

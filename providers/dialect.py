@@ -4,14 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from itertools import chain, combinations
 from types import MappingProxyType
 from typing import Any, Literal
 
 Path = tuple[str, ...]
+# Layers add to these; everything else of an upper layer takes the place of the lower one's.
+ADDED = ("cases",)
 
 
-def _nothing() -> Mapping[str, str]:
+def _nothing() -> Mapping[Any, Any]:
     return MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Where a figure may stand, as JSON numbers; ``alters``: another one gives another answer."""
+
+    at_least: int | float | None = None
+    at_most: int | float | None = None
+    alters: bool = True
+
+    def __str__(self) -> str:
+        """Say the range in words."""
+        low = "" if self.at_least is None else f"from {self.at_least}"
+        high = "" if self.at_most is None else f"up to {self.at_most}"
+        return " ".join(filter(None, (low, high)))
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What a dialect says besides while all of ``when`` is so of a request."""
+
+    when: frozenset[str]
+    said: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +45,16 @@ class Dialect:
     """One host's way of speaking a wire, for one model; the defaults are the wire's own way.
 
     Every wire: ``refuses`` are fields (the host's names, top level) that the host answers with an
-    error; ``rename`` leads from a request's top-level field to the host's name for it.
+    error; ``rename`` leads from a request's top-level field to the host's name for it, with dots
+    where it has moved into another. ``drops`` are fields that are left out, and said to be.
+    ``allows`` leads from a field to the only values that the host takes, ``clamps`` to its range;
+    ``defaults`` are put in where the client says nothing, ``sets`` whatever it says.
+    ``thinks``: whether the model thinks ``always``, ``by_default``, ``when_asked`` or ``never``.
+    ``cases`` hold while a request ``thinks`` or not (``not_thinks``), has ``tools``, or asks for a
+    ``stream``; ``under`` gives the dialect that then holds, of the ``variants`` that were made
+    ready by these ``conditions``. ``watched`` are a body's fields without any of which nothing in
+    it can have a value that the host does not take, ``touched`` those without any of which nothing
+    in it has to be put otherwise, unless something ``fills`` in what is not there.
     ``structured`` is what of ``response_format`` and its like the host keeps: a JSON schema, any
     JSON, or nothing.
     ``forced_tools`` False: a call cannot be required, nor a tool named; ``named_tools`` False: only
@@ -49,7 +84,8 @@ class Dialect:
     Messages: ``thinking`` is how this model is told to think: ``adaptive`` (with an effort),
     ``budget`` (of tokens) or ``none``. ``mid_system``: system messages between the others.
     ``version`` is the ``anthropic-version`` to send for translated calls. ``prefill`` False: the
-    last message cannot be the assistant's, to be gone on with.
+    last message cannot be the assistant's, to be gone on with. ``names_model`` False: the model
+    stands in the path alone, and a body that names it is refused.
     Responses: ``thinking`` ``none``: the model does not think, so that neither an effort nor its
     state may be asked for. ``cache_marks``: the host takes ``prompt_cache_breakpoint`` on parts.
     Gemini: ``thinking`` is ``level``, ``budget`` or ``none``. ``call_ids`` False: ids of calls are
@@ -62,10 +98,25 @@ class Dialect:
     The paths lead into ``usage``, the first one that holds a figure wins; ``cost_path`` leads to
     the host's own charge, in units of ``cost_unit`` USD. ``usage_path`` leads to where else in a
     chunk the host states its usage, if it states none at the wire's own place.
+    ``extra_input_paths``, ``extra_cached_paths`` (a part of them) and ``extra_output_paths`` lead
+    to tokens that are charged beside the wire's own counts: what a host's own helpers read and
+    wrote for one answer.
     """
 
     refuses: frozenset[str] = frozenset()
     rename: Mapping[str, str] = field(default_factory=_nothing)
+    drops: frozenset[Path] = frozenset()
+    allows: Mapping[Path, tuple[Any, ...]] = field(default_factory=_nothing)
+    clamps: Mapping[Path, Range] = field(default_factory=_nothing)
+    defaults: Mapping[Path, Any] = field(default_factory=_nothing)
+    sets: Mapping[Path, Any] = field(default_factory=_nothing)
+    thinks: Literal["always", "by_default", "when_asked", "never"] = "when_asked"
+    cases: tuple[Case, ...] = ()
+    variants: Mapping[frozenset[str], Dialect] = field(default_factory=_nothing, repr=False)
+    conditions: frozenset[str] = frozenset()
+    watched: frozenset[str] = frozenset()
+    touched: frozenset[str] = frozenset()
+    fills: bool = False
     structured: Literal["schema", "json", "none"] = "schema"
     forced_tools: bool = True
     named_tools: bool = True
@@ -93,6 +144,7 @@ class Dialect:
     thinking: Literal["", "adaptive", "budget", "level", "none"] = ""
     mid_system: bool = False
     version: str = "2023-06-01"
+    names_model: bool = True
     prefill: bool = True
     call_ids: bool = True
     tool_result_images: bool = True
@@ -102,15 +154,59 @@ class Dialect:
     cached_read_paths: tuple[Path, ...] = (("prompt_tokens_details", "cached_tokens"),)
     cached_write_paths: tuple[Path, ...] = (("prompt_tokens_details", "cache_write_tokens"),)
     reasoning_paths: tuple[Path, ...] = (("completion_tokens_details", "reasoning_tokens"),)
+    extra_input_paths: tuple[Path, ...] = ()
+    extra_cached_paths: tuple[Path, ...] = ()
+    extra_output_paths: tuple[Path, ...] = ()
     cost_path: Path | None = None
     usage_path: Path | None = None
     cost_unit: str = "1"
+
+    def under(self, conditions: frozenset[str]) -> Dialect:
+        """Return the dialect that holds while ``conditions`` do; others than its own are ignored.
+
+        Raises ``KeyError`` on a dialect that ``made_ready`` has not seen.
+        """
+        return self.variants[conditions & self.conditions] if self.cases else self
+
+
+def made_ready(dialect: Dialect) -> Dialect:
+    """Return ``dialect`` with what a request must not work out anew: its variants and the like."""
+    dialect = _watched(dialect)
+    if not dialect.cases:
+        return dialect
+    conditions = frozenset(chain.from_iterable(case.when for case in dialect.cases))
+    axes = sorted(conditions)
+    plain = replace(dialect, cases=())
+    found = {}
+    for some in chain.from_iterable(combinations(axes, n) for n in range(len(axes) + 1)):
+        variant = plain
+        for case in dialect.cases:
+            if case.when <= set(some):
+                variant = merged(variant, case.said)
+        found[frozenset(some)] = _watched(variant)
+    return replace(dialect, variants=MappingProxyType(found), conditions=conditions)
+
+
+def _watched(dialect: Dialect) -> Dialect:
+    # A name that is put otherwise never reaches the host, which refuses the other spelling.
+    refuses = dialect.refuses.difference(dialect.rename)
+    bounded = [*dialect.allows, *(path for path, at in dialect.clamps.items() if at.alters)]
+    theirs = {path[0] for path in bounded}
+    ours = {name for name, place in dialect.rename.items() if place.split(".")[0] in theirs}
+    bounds = (*dialect.drops, *dialect.allows, *dialect.clamps)
+    return replace(
+        dialect,
+        refuses=refuses,
+        watched=frozenset(theirs | ours),
+        touched=frozenset({*dialect.rename, *(path[0] for path in bounds)}),
+        fills=bool(dialect.defaults or dialect.sets),
+    )
 
 
 def merged(base: Dialect, said: Mapping[str, Any]) -> Dialect:
     """Return ``base`` with what is said laid over it; None leaves the base's value.
 
-    Mappings and refusals add to those of the base, everything else takes their place.
+    Mappings, sets and cases add to those of the base, everything else takes their place.
     """
     new: dict[str, Any] = {}
     for name, value in said.items():
@@ -119,6 +215,8 @@ def merged(base: Dialect, said: Mapping[str, Any]) -> Dialect:
         before = getattr(base, name)
         if isinstance(before, frozenset):
             new[name] = before | frozenset(value)
+        elif name in ADDED:
+            new[name] = (*before, *value)
         elif isinstance(before, Mapping):
             new[name] = MappingProxyType({**before, **value})
         else:

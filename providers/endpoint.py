@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from providers.auth import static
 from providers.client import Target, target
+from providers.home_server import Server
 from providers.host import WirePath
 
 TARGETS_MAX = 4096
@@ -45,7 +46,8 @@ class Endpoint:
     ``base_url`` is "" for a launched server, whose port is known only once it runs. ``wires`` leads
     from a wire to its place, ``headers`` from a wire to the fixed headers of a call on it, and
     ``forward`` to the client's headers that are passed on. ``own_forward`` are passed on whatever
-    the wire. ``signer`` is None where the credential stands in the headers.
+    the wire. ``signer`` is None where the credential stands in the headers. ``server`` is what a
+    server at home tells of itself.
     """
 
     provider: str
@@ -58,6 +60,7 @@ class Endpoint:
     forward: Mapping[str, tuple[bytes, ...]] = field(default_factory=dict)
     own_forward: tuple[bytes, ...] = ()
     signer: Signer | None = None
+    server: Server | None = None
     _targets: dict[tuple[str, str, str, bool, bool], Target] = field(
         default_factory=dict, repr=False, compare=False
     )
@@ -136,6 +139,7 @@ def endpoint(
     forward: frozenset[bytes],
     timeouts: Timeouts,
     signer: Signer | None = None,
+    server: Server | None = None,
 ) -> Endpoint:
     """Bind address and credential of a configured provider; ``base_url`` "" means launched."""
     headers = {}
@@ -159,4 +163,5 @@ def endpoint(
         ),
         own_forward=tuple(sorted(forward)),
         signer=signer,
+        server=server,
     )

@@ -9,14 +9,16 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import date
 from decimal import Decimal
 from fnmatch import fnmatchcase
 from types import MappingProxyType
 from typing import Any, Literal
 
 from providers.dialect import Dialect
+from providers.home_server import Server
 
-AuthKind = Literal["bearer", "header", "none", "aws", "google"]
+AuthKind = Literal["bearer", "header", "none", "aws", "google", "entra"]
 CHAT = "chat"
 _BLANK = re.compile(r"\{([a-z_]+)\}")
 Country = str  # ISO 3166 alpha-2, or "home", or "EEA" (some country of it, not said which)
@@ -74,8 +76,80 @@ class WirePath:
 
 
 @dataclass(frozen=True, slots=True)
+class Prices:
+    """What a model costs per million tokens, by bucket of usage, in the currency that is billed.
+
+    ``above`` has the prices of a whole call whose prompt has more tokens than the number.
+    """
+
+    figures: Mapping[str, Decimal]
+    currency: str
+    above: tuple[tuple[int, Mapping[str, Decimal]], ...]
+    source: Source
+
+
+@dataclass(frozen=True, slots=True)
+class Fee:
+    """What a plan costs for a period, in the vendor's own currency."""
+
+    amount: Decimal
+    currency: str
+    per: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """How much of a plan may be used in a time such as ``5h``; amount None: not published.
+
+    ``starts`` is "" where nobody established when it begins anew.
+    """
+
+    per: str
+    unit: str
+    amount: Decimal | None
+    starts: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """One size of a plan; None is unknown."""
+
+    fees: tuple[Fee, ...] | None
+    windows: tuple[Window, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A subscription whose key is a contract of its own; None is unknown.
+
+    ``gateway`` says whether its terms allow calls by way of a gateway, ``clients`` which programs
+    may call (names, or patterns of ``User-Agent``; ``any`` for all). ``payg`` is the host at which
+    the same vendor charges by the token, "" for none. ``quota_path`` is where what is left is read.
+    """
+
+    name: str
+    tiers: Mapping[str, Tier]
+    gateway: Literal["allowed", "forbidden"] | None
+    clients: frozenset[str] | None
+    payg: str
+    quota_path: str | None
+    evidence: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """Something that decides facts and that no address shows; ``choices`` are what it may be."""
+
+    what: str
+    choices: tuple[str, ...]
+    evidence: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Model:
-    """A model at a host; ``prices`` are USD per million tokens by bucket of usage.
+    """A model at a host; ``prices`` are as the catalogue states them, None where it does not.
 
     ``can`` holds what is known to work: that a word is missing proves nothing. ``remote`` marks a
     name that runs on somebody else's machines though the host is at home, so that nothing of the
@@ -85,7 +159,11 @@ class Model:
     ``wires`` limits the model to some of the host's wires. ``tools_wire`` leads from a wire to the
     one on which this model must be asked as soon as there are function tools. ``cannot`` has what
     it is known to refuse or to ignore, in the words of ``can``: such a request needs another route.
-    ``dialects`` is how the host speaks each of its wires with this model, ready merged.
+    ``dialects`` is how the host speaks each of its wires with this model, ready merged. ``family``
+    is what the weights are called wherever they run, and ``one_model`` says that all which have
+    that name are the same; ``quantisation`` is what they are rounded to here. ``dates`` gives for a
+    fact the day on which it was last confirmed, None where that is unknown. ``surcharge`` stands in
+    the place of the endpoint's; ``until`` is the day on which the host ends the model.
     """
 
     id: str
@@ -96,8 +174,12 @@ class Model:
     context: int | None = None
     max_output: int | None = None
     can: frozenset[str] = frozenset()
-    prices: Mapping[str, Decimal] | None = None
-    price_source: Source | None = None
+    prices: Prices | None = None
+    family: str = ""
+    one_model: bool = False
+    quantisation: str | None = None
+    surcharge: Decimal | None = None
+    until: date | None = None
     remote: bool = False
     place: Mapping[str, Any] = field(default_factory=_none)
     wires: tuple[str, ...] | None = None
@@ -105,6 +187,7 @@ class Model:
     cannot: frozenset[str] = frozenset()
     dialects: Mapping[str, Dialect] = field(default_factory=_none)
     evidence: Mapping[str, str] = field(default_factory=_none)
+    dates: Mapping[str, date | None] = field(default_factory=_none)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +197,7 @@ class HostEndpoint:
     A base URL may have blanks in braces, such as ``{project}``, which the user's config fills.
     ``wires`` leads from a wire to its place, the one to prefer first; ``surcharge`` multiplies
     prices. ``region`` is the host's own name of the place, for signatures and for blanks.
+    ``settings`` are what of an account decides facts here; ``dates`` as those of a model.
     """
 
     id: str
@@ -123,6 +207,8 @@ class HostEndpoint:
     surcharge: Decimal
     evidence: Mapping[str, str]
     region: str | None = None
+    settings: Mapping[str, Setting] = field(default_factory=_none)
+    dates: Mapping[str, date | None] = field(default_factory=_none)
 
     @property
     def blanks(self) -> tuple[str, ...]:
@@ -162,7 +248,10 @@ class Host:
     models that are not in ``models``; ``dialect`` is that of the chat wire.
 
     ``auth_kind`` aws signs each call and google sends a token that expires; a fixed key given to
-    either goes as a bearer token.
+    either goes as a bearer token. ``status`` is whether it can be used at all, None where nobody
+    looked. ``elsewhere`` are models that it serves at its other endpoints only. ``plan`` is what a
+    subscription's key is bound to, None for keys charged by the token.
+    ``server`` is what a server at home tells of itself.
     """
 
     id: str
@@ -183,6 +272,10 @@ class Host:
     launcher: str | None
     models_path: str | None
     sources: Mapping[str, Source]
+    elsewhere: frozenset[str] = frozenset()
+    status: Literal["live", "preview", "closed", "retired"] | None = None
+    plan: Plan | None = None
+    server: Server | None = None
 
     @property
     def dialect(self) -> Dialect:
@@ -194,6 +287,10 @@ class Host:
         found = model.dialects.get(wire) or self.dialects.get(wire)
         return found if found is not None else Dialect()
 
+    def knows(self, model_id: str) -> bool:
+        """Whether anything is known of a model: it is listed, or a pattern fits its name."""
+        return self.model(model_id) != Model(model_id)
+
     def model(self, model_id: str) -> Model:
         """Return the model of that id, else of the first pattern that fits, else an unknown one.
 
@@ -202,6 +299,8 @@ class Host:
         exact = self.models.get(model_id)
         if exact is not None:
             return exact
+        if model_id in self.elsewhere:
+            return Model(model_id, wires=())
         for pattern, model in self.models.items():
             if "*" in pattern and fnmatchcase(model_id.lower(), pattern.lower()):
                 return replace(model, id=model_id)

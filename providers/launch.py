@@ -41,7 +41,7 @@ REFUSED_MOST = 3
 # A model server needs none of the gateway's secrets, so it gets no more of the environment.
 ENVIRONMENT = frozenset({"PATH", "HOME", "USER", "LANG", "TZ", "TMPDIR", "TEMP", "SYSTEMROOT"})
 ENVIRONMENT_SYSTEM = ("LC_", "LD_", "DYLD_", "XDG_", "PYTHON", "VIRTUAL_ENV")
-ENVIRONMENT_COMPUTE = ("OMP_", "GOMP_", "GGML_", "CUDA_", "NVIDIA_", "HIP_", "ROCR_")
+ENVIRONMENT_COMPUTE = ("OMP_", "GOMP_", "GGML_", "CUDA_", "HIP_", "ROCR_")
 
 Phase = Literal["stopped", "starting", "ready", "failed"]
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
 from types import MappingProxyType
 
 
@@ -18,7 +19,9 @@ class RouteFacts:
     ``maker`` is the countries of who trained the weights, ``operator`` those of who runs the
     machines *and of its parents*; countries are ISO 3166 alpha-2, "home", or a built-in group where
     the host does not say which of its countries. ``retention_days`` is the longest time that
-    prompts or answers are kept. ``evidence`` gives for a fact its source and date, for people.
+    prompts or answers are kept. ``quantisation`` is what the weights are rounded to there.
+    ``evidence`` gives for a fact its source and date, for people; ``confirmed`` the day on which
+    each known fact was last confirmed, None where that is unknown.
     """
 
     provider: str
@@ -31,7 +34,20 @@ class RouteFacts:
     trains_on_data: str | None = None
     retention_days: int | None = None
     zdr: str | None = None
+    quantisation: str | None = None
     evidence: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), compare=False)
+
+    confirmed: Mapping[str, date | None] = field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def facts_age_days(self) -> int | None:
+        """How many days ago the oldest of the known facts was confirmed; None: unknown."""
+        days = list(self.confirmed.values())
+        known = [day for day in days if day is not None]
+        if len(known) < len(days):
+            return None
+        today = datetime.now(UTC).date()
+        return max((max(0, (today - day).days) for day in known), default=0)
 
     @property
     def name(self) -> str:
@@ -44,6 +60,7 @@ class RequestFacts:
     """The facts of one request: who asks, how sensitive it is, and what for.
 
     ``label`` is the label after raising, ``model`` the name the client asked for, not the route's.
+    ``client`` is the program as it names itself, "" where it does not; None: whichever it may be.
     """
 
     label: str
@@ -51,3 +68,4 @@ class RequestFacts:
     key: str
     tags: frozenset[str]
     model: str
+    client: str | None = None

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Literal
 from billing import pricing
 from routing.facts import RequestFacts, RouteFacts
 from routing.policy import Policy, Verdict
+from routing.rules import fits
 
 if TYPE_CHECKING:  # types only: these rooms bring the HTTP client with them
     from providers.dialect import Dialect
     from providers.endpoint import Endpoint
 
 NO_COST = Decimal(0)
-DropReason = Literal["policy", "unavailable", "health", "price", "capability"]
+DropReason = Literal["policy", "unavailable", "terms", "health", "price", "capability"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ class Route:
     function tools. ``cannot`` holds what is known not to work. ``available`` is "" or why it cannot
     be called ("X_API_KEY is not set"). ``surcharge`` multiplies every price (1 is none).
     ``usd_per_hour`` is what an hour of answering costs where that, and no price per token, was
-    stated.
+    stated. ``clients`` are patterns of the only programs that its contract is for; empty: all.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Route:
     available: str = ""
     launched: bool = False
     usd_per_hour: Decimal | None = None
+    clients: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +117,8 @@ def plan(
             dropped.append(_refused(route, verdict))
         elif route.available:
             dropped.append(Dropped(route, "unavailable", "", route.available))
+        elif request.client is not None and not _is_for(route, request.client):
+            dropped.append(Dropped(route, "terms", "", _not_for(route, request.client)))
         else:
             kept.append(route)
     wish = policy.preference(request) or prefer
@@ -124,6 +128,15 @@ def plan(
         routes = tuple(kept)
         reasons = tuple(f"listed at place {place}" for place in range(1, len(kept) + 1))
     return Plan(routes, tuple(dropped), wish, reasons)
+
+
+def _is_for(route: Route, client: str) -> bool:
+    return not route.clients or any(fits(name, client) for name in route.clients)
+
+
+def _not_for(route: Route, client: str) -> str:
+    who = f"a client that calls itself {client[:80]!r}" if client else "a client without a name"
+    return f"its plan's terms are for {', '.join(route.clients)}, not for {who}"
 
 
 def ceiling(route: Route, now: datetime, size: Size) -> int | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -18,6 +19,7 @@ from routing.policy_form import PolicyError, PolicyForm, Problem, nearest, read_
 from routing.policy_words import all_groups, problems
 from routing.rules import Breach, Expect, Prefer, Rule, compile_expect, compile_rule
 
+DAY_S = 86_400
 _REMEMBERED = 4096  # verdicts kept; a client chooses its tags, so there is a bound
 _Asked = tuple[str, str, str, frozenset[str], str]
 
@@ -46,17 +48,19 @@ ALLOWED = Verdict(True)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Policy:
-    """A compiled policy; ``hash`` names it in the ledger.
+    """A compiled policy; ``hash`` names it in the ledger. ``ages``: a rule asks for fresh facts.
 
-    An instance remembers its own verdicts, so judging again before each send costs next to nothing.
+    An instance remembers its own verdicts, so judging again before each send costs next to nothing;
+    those that time alone can change it remembers for a day.
     """
 
     labels: tuple[str, ...]
     rules: tuple[Rule, ...]
     expects: tuple[Expect, ...]
     hash: str
+    ages: bool = False
     _rules_of: dict[_Asked, tuple[Rule, ...]] = field(default_factory=dict, init=False, repr=False)
-    _verdicts: dict[tuple[_Asked, int], tuple[RouteFacts, Verdict, tuple[Rule, ...]]] = field(
+    _verdicts: dict[tuple[_Asked, int, int], tuple[RouteFacts, Verdict, tuple[Rule, ...]]] = field(
         default_factory=dict, init=False, repr=False
     )
 
@@ -104,7 +108,7 @@ class Policy:
         # By identity: two settings may know different facts under one route's name. The route is
         # kept beside its verdict, so that its id stays its own.
         asked = (request.label, request.team, request.key, request.tags, request.model)
-        seen = (asked, id(route))
+        seen = (asked, id(route), int(time.time() // DAY_S) if self.ages else 0)
         found = self._verdicts.get(seen)
         if found is None:
             rules = self.applies(request)
@@ -139,11 +143,13 @@ def compile_policy(form: PolicyForm) -> Policy:
     found = list(problems(form, own))
     if found:
         raise PolicyError(found)
+    rules = tuple(compile_rule(rule, form.labels, own) for rule in form.rules)
     return Policy(
         labels=form.labels,
-        rules=tuple(compile_rule(rule, form.labels, own) for rule in form.rules),
+        rules=rules,
         expects=tuple(compile_expect(expect, own) for expect in form.expect),
         hash=_hash(form),
+        ages=any(asked.fact == "facts_age_days" for rule in rules for asked in rule.clauses),
     )
 
 

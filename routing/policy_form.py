@@ -123,6 +123,7 @@ class FactsForm(_Form):
     model: Words | None = None
     trains_on_data: Words | None = None
     zdr: YesNoWords | None = None
+    quantisation: Words | None = None
 
     @model_validator(mode="after")
     def _says_something(self) -> Self:
@@ -137,9 +138,13 @@ class FactsForm(_Form):
 
 
 class RequireForm(FactsForm):
-    """The facts that ``require`` may name: the same, and the two limits."""
+    """The facts that ``require`` may name: the same, and the limits.
+
+    ``facts_age_days`` is how long ago the facts of a route may have been confirmed.
+    """
 
     retention_days: DaysForm | None = None
+    facts_age_days: DaysForm | None = None
     request_usd: UsdForm | None = None
 
 
@@ -205,7 +210,7 @@ class PolicyForm(_Form):
 
 
 # Words of the contract that this version cannot judge; refusing them is the safe reading.
-NOT_YET = frozenset({"facts_age_days", "price", "quantisation"})
+NOT_YET = frozenset({"price"})
 
 _FORMS: Mapping[str, type[_Form]] = MappingProxyType(
     {
@@ -215,6 +220,7 @@ _FORMS: Mapping[str, type[_Form]] = MappingProxyType(
         "when": WhenForm,
         "given": GivenForm,
         "retention_days": DaysForm,
+        "facts_age_days": DaysForm,
         "request_usd": UsdForm,
         "rules": RuleForm,
         "expect": ExpectForm,
@@ -227,6 +233,7 @@ _RIGHT = MappingProxyType(
         "rules": "a list: - {name: ..., when: {...}, require: {...}}",
         "expect": "a list: - {given: {label: ...}, never: {operator: [...]}}",
         "retention_days": "retention_days: {at_most: 30}",
+        "facts_age_days": "facts_age_days: {at_most: 180}",
         "request_usd": "request_usd: {at_most: 0.50}",
         "prefer": "listed or cheapest",
         "denied": "denied: true",

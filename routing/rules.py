@@ -14,6 +14,7 @@ from fnmatch import fnmatchcase
 from types import MappingProxyType
 from typing import Literal
 
+from providers import precision
 from routing import groups
 from routing.facts import RequestFacts, RouteFacts
 from routing.policy_form import ExpectForm, FactsForm, GivenForm, RuleForm, WhenForm
@@ -28,6 +29,7 @@ VOCABULARY: Mapping[str, frozenset[str]] = MappingProxyType(
         "weights": frozenset({"open", "closed"}),
         "trains_on_data": frozenset({"never", "opt_out", "by_default"}),
         "zdr": frozenset({"default", "on_approval", "no"}),
+        "quantisation": frozenset((*precision.BITS, *(f"{name}+" for name in precision.BITS))),
     }
 )
 
@@ -144,10 +146,10 @@ def compile_rule(
     require, forbid = form.require, form.forbid
     clauses = [*_clauses(require, True, own), *_clauses(forbid, False, own)]
     usd = None
-    if require is not None and require.retention_days is not None:
-        clauses.append(
-            Clause("retention_days", True, frozenset(), "", require.retention_days.at_most)
-        )
+    for fact in ("retention_days", "facts_age_days"):
+        limit = getattr(require, fact, None)
+        if limit is not None:
+            clauses.append(Clause(fact, True, frozenset(), "", limit.at_most))
     if require is not None and require.request_usd is not None:
         usd = require.request_usd.at_most
     which = _which(form.when, labels)
@@ -196,6 +198,8 @@ def _clause(
     if fact in COUNTRY_FACTS:
         countries = groups.members(words, own)
         words = groups.within(countries) if demand else groups.touching(countries)
+    elif fact == "quantisation":
+        words = frozenset().union(*map(precision.meant, words))
     return Clause(fact, demand, words, ", ".join(sorted(said)))
 
 

@@ -72,7 +72,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "click": ("gateway/cli.py", "gateway/commands/"),
     "rich": ("gateway/cli.py", "gateway/commands/"),
     "jinja2": ("gateway/dashboard/",),
-    "yaml": ("providers/catalog.py", "gateway/yaml_lines.py"),
+    "yaml": ("providers/catalog_files.py", "gateway/yaml_lines.py"),
     "watchfiles": ("gateway/reload.py",),
     "genai_prices": ("billing/list_prices.py",),
     "tiktoken": ("providers/tokens.py",),

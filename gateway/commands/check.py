@@ -16,13 +16,13 @@ import typer
 from billing.journal import JournalError
 from billing.migrate import MigrationError
 from billing.store import StoreError
-from gateway import told
+from gateway import freshness, told
 from gateway.commands import hosts
 from gateway.commands.live import Tried, try_routes
 from gateway.commands.reading import ConfigOption, load_config, need_path
 from gateway.commands.screen import NOT_SO, JsonOption, fail, print_json, say, show
 from gateway.config_file import Loaded, read
-from gateway.problems import ConfigError
+from gateway.problems import ConfigError, Problem
 from gateway.proving import prove
 from gateway.setup import Setup, compile_setup
 from routing.plan import Route
@@ -45,11 +45,14 @@ def run(
     path, loaded = load_config(config)
     setup = compile_setup(loaded, price_all=True)
     found = prove(setup)
+    warnings = [*loaded.warnings, *map(loaded.problem, freshness.warnings(setup))]
     tried = _try(path, setup) if is_live else []
     if as_json:
-        print_json({**_document(loaded, setup, found), "live": [asdict(one) for one in tried]})
+        print_json(
+            {**_document(loaded, warnings, setup, found), "live": [asdict(one) for one in tried]}
+        )
     else:
-        _tell(loaded, setup, found)
+        _tell(loaded, warnings, setup, found)
         if is_live:
             _tell_tried(tried)
     raise typer.Exit(0 if found.holds and all(one.good for one in tried) else NOT_SO)
@@ -88,12 +91,14 @@ def _say_problems_as_json(config: Path | None) -> None:
         fail(str(fault))
 
 
-def _document(loaded: Loaded, setup: Setup, found: Proof) -> dict[str, Any]:
+def _document(
+    loaded: Loaded, warnings: list[Problem], setup: Setup, found: Proof
+) -> dict[str, Any]:
     return {
         "good": found.holds,
         "file": loaded.file,
         "problems": [],
-        "warnings": [asdict(warning) for warning in loaded.warnings],
+        "warnings": [asdict(warning) for warning in warnings],
         "providers": [
             {
                 "name": name,
@@ -110,9 +115,9 @@ def _document(loaded: Loaded, setup: Setup, found: Proof) -> dict[str, Any]:
     }
 
 
-def _tell(loaded: Loaded, setup: Setup, found: Proof) -> None:
+def _tell(loaded: Loaded, warnings: list[Problem], setup: Setup, found: Proof) -> None:
     say(f"{loaded.file} can be used (config {setup.hash}, policy {setup.policy.hash})")
-    _list("warnings", [str(warning) for warning in loaded.warnings])
+    _list("warnings", [str(warning) for warning in warnings])
     if setup.providers:
         say("")
         show(

@@ -123,7 +123,7 @@ def _words(
     asked = model or _first(setup.config)
     for each in (asked, small or asked):
         if setup.candidates(each) is None:
-            advice = nearest(each, setup.config.models, "`entrepot models` lists what there is")
+            advice = nearest(each, setup.config.models, "see `entrepot models --mine`")
             fail(f"nothing answers to {each!r} in this config; {advice}")
         if not PLAIN_NAME.fullmatch(each):
             fail(f"{each!r} has signs that not every client's file can hold; give it an alias")

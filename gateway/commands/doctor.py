@@ -1,6 +1,8 @@
 """``entrepot doctor``: what is installed, configured and reachable. No key's value is ever said.
 
-Of a host only its address is tried, by opening a connection: nothing is sent, nothing is paid.
+Of a host only its address is tried, by opening a connection: nothing is sent, nothing is paid. A
+server at home is asked what it tells of itself, too. With ``--live`` each host is asked for its
+models and for one word.
 """
 
 from __future__ import annotations
@@ -13,12 +15,22 @@ from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 import typer
 
 from billing.schema import HEAD
 from billing.store import StoreError
-from gateway.commands import hosts, ledger, local_servers, reach
+from gateway import urls
+from gateway.commands import (
+    catalog_texts,
+    doctor_live,
+    hosts,
+    ledger,
+    local_servers,
+    reach,
+    told_at_home,
+)
 from gateway.commands.reading import USUAL_CONFIGS, ConfigOption, config_path
 from gateway.commands.screen import (
     GOOD,
@@ -52,9 +64,24 @@ def run(
     offline: Annotated[
         bool, typer.Option("--offline", help="Try no address outside this machine.")
     ] = False,
+    live: Annotated[
+        bool,
+        typer.Option(
+            "--live",
+            help="Only ask each provider for its models and for one word, and say what differs "
+            "from the catalogue. It costs a little; how much at most is said first.",
+        ),
+    ] = False,
+    provider: Annotated[
+        str | None, typer.Option("--provider", help="With --live: this provider alone.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Say what is installed, which keys are set, and whether all that is configured works."""
+    if live:
+        doctor_live.run(config, provider, as_json=as_json, offline=offline)
+    elif provider is not None:
+        fail("--provider narrows --live; without it every provider is looked at")
     path = config_path(config)
     found = [*_installed()]
     problems: list[str] = []
@@ -131,7 +158,24 @@ def _configured(loaded: Loaded, path: Path, offline: bool) -> Iterator[Finding]:
             yield Finding(what, "note", f"{lacks}; {tried[name].text}")
         else:
             yield Finding(what, "good" if tried[name].works else "bad", key + tried[name].text)
+    yield from _at_home(setup, offline)
     yield from _ports(setup)
+
+
+def _at_home(setup: Setup, offline: bool) -> Iterator[Finding]:
+    """Say what the servers at home tell of their load and of the models that the config names."""
+    owners = [
+        owner
+        for owner in setup.providers.values()
+        if not offline or urls.is_loopback(urlsplit(owner.endpoint.base_url).hostname or "")
+    ]
+    models: dict[str, dict[str, None]] = {}
+    for asked in setup.config.models:
+        candidates = setup.candidates(asked)
+        for route in candidates.routes if candidates is not None else ():
+            models.setdefault(route.provider, {})[route.model] = None
+    for name, text in told_at_home.ask_all(owners, models).items():
+        yield Finding(f"server of {name}", "note", text)
 
 
 def _ledger(setup: Setup) -> Finding:
@@ -166,7 +210,8 @@ def _ports(setup: Setup | None) -> Iterator[Finding]:
     """Say which model servers answer on this machine, configured or not."""
     known = setup.catalog.hosts if setup is not None else builtin().hosts
     used = {owner.endpoint.base_url for owner in setup.providers.values()} if setup else set()
-    found = local_servers.find(known.values())
+    at_home = [known[name] for name in catalog_texts.read().at_home() if name in known]
+    found = local_servers.find(at_home)
     for server in found:
         if server.ourselves:
             text = "a gateway of this kind answers"
@@ -175,7 +220,7 @@ def _ports(setup: Setup | None) -> Iterator[Finding]:
             text = f"{server.host.name}, by its port; {len(server.models)} models; {state}"
         yield Finding(f"port {server.port}", "note", text)
     if not found:
-        ports = sorted({port for host in known.values() for port in host.usual_ports})
+        ports = sorted({port for host in at_home for port in host.usual_ports})
         yield Finding(
             "local ports", "note", f"no model server answers on {', '.join(map(str, ports))}"
         )

@@ -75,6 +75,7 @@ def _add_lanes(found: dict[str, Any], planned: Plan, wire: str, *, tools: bool) 
     needs = frozenset({"tools"}) if tools else frozenset()
     peek = Peek("", False, True, None, 1, 0, needs)
     ways = {route.name: host_wire(WIRES[wire], route, peek) for route in planned.routes}
+    route_of = {route.name: route for route in planned.routes}
     found["wire"] = wire
     for told in found["routes"]:
         if not told["admitted"]:
@@ -82,6 +83,8 @@ def _add_lanes(found: dict[str, Any], planned: Plan, wire: str, *, tools: bool) 
         way = ways[told["route"]]
         told["host_wire"] = way
         told["lane"] = None if way is None else "relay" if way == wire else "translate"
+        if route_of[told["route"]].clients:
+            told["reason"] += f"; its plan is for {', '.join(route_of[told['route']].clients)}"
         if way is None:
             told["reason"] += f"; but its host is not asked by a client of {wire}"
         else:
@@ -111,6 +114,8 @@ def _facts(
     said[b"x-entrepot-tags"] = ",".join(tags)
     headers = {name: value.encode("latin-1", "replace") for name, value in said.items() if value}
     try:
-        return call.request_facts(setup, asker, headers, model)
+        facts, asked = call.request_facts(setup, asker, headers, model)
+        # Which program would ask is not said here, and only a plan's terms want to know.
+        return replace(facts, client=None), asked
     except Refusal as fault:
         fail(fault.message, NOT_SO if fault.code == "unknown_model" else WRONG_USAGE)

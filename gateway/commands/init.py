@@ -4,28 +4,27 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
-from decimal import Decimal
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from billing import list_prices
-from gateway.commands import hosts, init_text, local_servers
-from gateway.commands.init_text import Found, Launchable, Local, Vendor
+from gateway.commands import (
+    catalog_texts,
+    hosts,
+    init_from,
+    init_text,
+    init_write,
+    keyed_hosts,
+    local_servers,
+)
+from gateway.commands.init_text import Found, Launchable, Local
 from gateway.commands.local_servers import HERE, LocalServer
-from gateway.commands.screen import NOT_SO, JsonOption, fail, print_json, say
-from gateway.config_file import read
-from gateway.problems import ConfigError
-from gateway.proving import prove
-from gateway.setup import compile_setup
+from gateway.commands.screen import JsonOption, fail, print_json, say
 from providers.catalog import Host, builtin
 
-POLICY = "policy.yaml"
 USUAL_PORT, PORTS_TRIED = 8080, 20
-DEAREST = Decimal("Infinity")
 
 
 def run(
@@ -35,35 +34,42 @@ def run(
     force: Annotated[
         bool, typer.Option("--force", help="Replace the file if it is there.")
     ] = False,
+    source: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            help="Carry another gateway's config over instead: its config.yaml or config.json.",
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Find local servers and API keys, and write a config, and a policy where there is none."""
     if out.exists() and not force:
         fail(f"{out} is there already; --force replaces it, --out FILE writes another")
-    known = builtin().hosts
-    servers = local_servers.find(known.values())
-    found = Found(
-        port=_free_port(servers),
-        locals=_locals(server for server in servers if not server.ourselves),
-        launchable=_launchable(known.values()),
-        vendors=_vendors(known.values(), os.environ),
-    )
-    policy = out.parent / POLICY
-    written = [out]
-    try:
-        if not policy.exists():
-            policy.write_text(init_text.POLICY, encoding="utf-8")
-            written.append(policy)
-        _replace(out, init_text.config(found))
-    except OSError as fault:
-        fail(f"{fault.filename or out} cannot be written: {fault.strerror or fault}", NOT_SO)
+    if source is not None:
+        init_from.run(source, out, as_json=as_json)
+        return
+    found = _found()
+    written = init_write.write(out, init_text.config(found))
     if as_json:
         print_json({"written": written, "found": init_text.as_data(found)})
     else:
         say(*init_text.summary(found, out, written))
-    wrong = _wrong_with(out)
-    if wrong:
-        fail("\n".join(["", "but it cannot be used as it is:", *wrong]), NOT_SO)
+    init_write.end_if_unusable(out)
+
+
+def _found() -> Found:
+    catalog = builtin()
+    texts = catalog_texts.read()
+    at_home = [catalog.hosts[name] for name in texts.at_home()]
+    servers = local_servers.find(at_home)
+    given = [name for name, value in os.environ.items() if value]
+    return Found(
+        port=_free_port(servers),
+        locals=_locals(server for server in servers if not server.ourselves),
+        launchable=_launchable(at_home),
+        keyed=keyed_hosts.find(catalog, texts.with_variable(given), os.environ),
+    )
 
 
 def _locals(servers: Iterable[LocalServer]) -> list[Local]:
@@ -74,7 +80,8 @@ def _locals(servers: Iterable[LocalServer]) -> list[Local]:
             name = f"{name}-{server.port}"
         remote = [model for model in server.models if server.host.model(model).remote]
         here = [model for model in server.models if model not in remote]
-        named.append(Local(name, server.host.id, server.base_url, here, remote))
+        may_be = list(server.may_be)
+        named.append(Local(name, server.host.id, server.base_url, here, remote, may_be))
     return named
 
 
@@ -85,27 +92,6 @@ def _launchable(known: Iterable[Host]) -> Launchable | None:
             if "*" not in model and not hosts.not_installed(host, model):
                 return Launchable(host.id, model)
     return None
-
-
-def _vendors(known: Iterable[Host], environment: Mapping[str, str]) -> list[Vendor]:
-    """Return the hosts whose key is set, those with the cheapest model first."""
-    found: list[tuple[Decimal, Vendor]] = []
-    for host in known:
-        if not host.auth_env or not environment.get(host.auth_env):
-            continue
-        priced = sorted((_price(host, model), model) for model in host.models if "*" not in model)
-        models = [model for _, model in priced]
-        found.append((priced[0][0] if priced else DEAREST, Vendor(host.id, host.auth_env, models)))
-    return [vendor for _, vendor in sorted(found, key=lambda pair: (pair[0], pair[1].name))]
-
-
-def _price(host: Host, model: str) -> Decimal:
-    """Return US dollars per million tokens, three in to one out; unknown is the dearest."""
-    prices = list_prices.from_genai_prices(host.genai_prices, model) if host.genai_prices else None
-    price = prices.at(datetime.now(UTC)) if prices is not None else None
-    if price is None or price.input is None or price.output is None:
-        return DEAREST
-    return (3 * price.input + price.output) / 4
 
 
 def _free_port(servers: Iterable[LocalServer]) -> int:
@@ -121,20 +107,3 @@ def _free_port(servers: Iterable[LocalServer]) -> int:
                 continue
             return port
     return USUAL_PORT
-
-
-def _replace(path: Path, text: str) -> None:
-    # Whole or not at all: a running gateway watches this file.
-    new = path.with_name(f".{path.name}.new")
-    new.write_text(text, encoding="utf-8")
-    new.replace(path)
-
-
-def _wrong_with(path: Path) -> list[str]:
-    """Return what `check` would refuse, such as a policy that was there before."""
-    try:
-        loaded = read(path, dict(os.environ))
-    except ConfigError as fault:
-        return [str(problem) for problem in fault.problems]
-    findings = prove(compile_setup(loaded, price_all=True)).findings
-    return [f"{f.expect}: {f.counter_example}" for f in findings if not f.holds]

@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from gateway.commands.keyed_hosts import Keyed, KeyedHost, KeyedPlan
+
 MODELS_SHOWN = 12
+COMMENT_WIDTH = 96
 
 
 @dataclass(frozen=True, slots=True)
 class Local:
-    """A model server on this machine; ``remote`` models run on somebody else's though."""
+    """A model server on this machine; ``remote`` models run on somebody else's though.
+
+    ``may_be`` are other kinds of server that usually have its port.
+    """
 
     name: str
     host: str
     base_url: str
     models: list[str]
     remote: list[str]
+    may_be: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,28 +39,23 @@ class Launchable:
 
 
 @dataclass(frozen=True, slots=True)
-class Vendor:
-    """A host whose key is set in ``variable``; its models, cheapest first."""
-
-    name: str
-    variable: str
-    models: list[str]
-
-
-@dataclass(frozen=True, slots=True)
 class Found:
     """What is on this machine, and the port that is free for the gateway."""
 
     port: int
     locals: list[Local]
     launchable: Launchable | None
-    vendors: list[Vendor]
+    keyed: Keyed
 
     @property
     def routes(self) -> list[str]:
         """The first model's routes: local servers, then hosts, then what the gateway runs."""
         first = [f"{local.name}/{local.models[0]}" for local in self.locals if local.models]
-        first += [f"{vendor.name}/{vendor.models[0]}" for vendor in self.vendors if vendor.models]
+        first += [
+            f"{host.name}/{host.models[0]}"
+            for host in self.keyed.hosts
+            if host.models and not host.needs
+        ]
         return first + ([f"home/{self.launchable.model}"] if self.launchable else [])
 
 
@@ -87,6 +90,15 @@ MODELS = """
 # What clients ask for -> who may answer, in this order: the next one is tried when one fails before
 # its first word. Local servers stand first, then hosts, their cheapest model each, the cheapest
 # host first. Clients may also ask for `provider/model`.
+"""
+PLANS = """
+# Subscriptions. A plan's key is a contract of its own, sold for certain programs: nothing here is
+# used until its signs of a comment are gone. Where its terms are not known to allow a gateway,
+# `terms` has to say why yours do.
+"""
+SHARED = """
+# One variable, several hosts that people keep their key in it for: uncomment the one that yours is
+# of. No key is sent to a host that it may not belong to.
 """
 TAIL = """
 # Without keys the gateway serves this machine alone. `entrepot keys create NAME` makes one and
@@ -134,9 +146,13 @@ expect:
 
 def config(found: Found) -> str:
     """Return the text of the config."""
-    providers = [*_locals(found), *_vendors(found), *_launched(found)]
+    providers = [*_locals(found), *_hosts(found), *_launched(found)]
     text = HEAD.format(port=found.port)
     text += "\n".join(["providers:", *providers, ""]) if providers else NO_PROVIDERS
+    shared = [line for some in found.keyed.shared.values() for line in _out_of_use(some)]
+    text += "\n".join([SHARED + shared[0], *shared[1:], ""]) if shared else ""
+    plans = [line for plan in found.keyed.plans for line in _plan(plan)]
+    text += "\n".join([PLANS + plans[0], *plans[1:], ""]) if plans else ""
     text += MODELS
     routes = [f"      - {_quoted(route)}" for route in found.routes]
     text += (
@@ -154,8 +170,7 @@ def summary(found: Found, out: Path, written: list[Path]) -> Iterator[str]:
     """Say what was found, what was written, and what to do next."""
     for local in found.locals:
         yield f"found a server at {local.base_url}: {local.name}, {len(local.models)} models"
-    for vendor in found.vendors:
-        yield f"found {vendor.variable} in the environment: {vendor.name}"
+    yield from _told(found.keyed)
     if found.launchable:
         yield f"found {found.launchable.model}, which the gateway can run itself"
     if not found.routes:
@@ -173,15 +188,76 @@ def _locals(found: Found) -> Iterator[str]:
         yield f"  {local.name}:"
         yield from ([f"    catalog: {local.host}"] if local.name != local.host else [])
         yield f"    base_url: {local.base_url}"
+        yield from _comment("its port is usual for these, too; catalog: says which", local.may_be)
         yield from _comment("its models", local.models)
         yield from _comment("these run elsewhere, not here", local.remote)
 
 
-def _vendors(found: Found) -> Iterator[str]:
-    for vendor in found.vendors:
-        yield f"  {vendor.name}:"
-        yield f'    api_key: "${{{vendor.variable}}}"'
-        yield from _comment("its known models, cheapest first", vendor.models)
+def _told(keyed: Keyed) -> Iterator[str]:
+    for host in keyed.hosts:
+        at = f" ({host.endpoint}; there are also {', '.join(host.others)})" if host.others else ""
+        yield f"found {host.variable} in the environment: {host.name}{at}"
+        if host.needs:
+            yield f"  its address needs {', '.join(host.needs)}, too"
+    for variable, hosts in keyed.shared.items():
+        names = " or ".join(host.name for host in hosts)
+        yield f"found {variable} in the environment: {names}; uncomment the one that it is of"
+    for plan in keyed.plans:
+        yield f"found {plan.variable} in the environment: {plan.name}, a plan; {_terms(plan)}"
+    for variable, name, status in keyed.gone:
+        yield f"found {variable} in the environment: {name} is {status}, so it was left out"
+
+
+def _terms(plan: KeyedPlan) -> str:
+    if plan.allowed:
+        return "its terms allow a gateway"
+    said = "do not allow" if plan.allowed is False else "are not known to allow"
+    return f"its terms {said} a gateway"
+
+
+def _hosts(found: Found) -> Iterator[str]:
+    for host in found.keyed.hosts:
+        yield from _host(host)
+
+
+def _host(host: KeyedHost) -> Iterator[str]:
+    yield f"  {host.name}:"
+    yield f'    api_key: "${{{host.variable}}}"'
+    if host.base_url:
+        yield f'    base_url: "{host.base_url}"'
+    if not host.usual:
+        yield f"    endpoint: {host.endpoint}"
+    if host.others:
+        at = f"{host.endpoint}, {host.address}" if host.address else host.endpoint
+        others = f"others, each with a law and a place of its own: {', '.join(host.others)}"
+        yield from _folded("    # ", f"endpoint {at}; {others}")
+    yield from _comment("its known models, cheapest first", host.models)
+
+
+def _out_of_use(hosts: list[KeyedHost]) -> Iterator[str]:
+    for host in hosts:
+        for line in _host(host):
+            yield "#" + line
+
+
+def _plan(plan: KeyedPlan) -> Iterator[str]:
+    payg = f"; by the token the same vendor is {plan.payg}" if plan.payg else ""
+    yield f"#  {plan.name}:  # {plan.title}{payg}"
+    yield f'#    api_key: "${{{plan.variable}}}"'
+    if not plan.usual:
+        yield f"#    endpoint: {plan.endpoint}"
+    if not plan.allowed:
+        yield "#    terms: why your contract allows it"
+    yield from _folded("#    # ", f"{_terms(plan)}: {plan.told}")
+    if plan.clients:
+        yield from _folded("#    # ", f"it is sold for: {', '.join(plan.clients)}")
+
+
+def _folded(marks: str, text: str) -> Iterator[str]:
+    """Give a long comment as lines that begin with ``marks``; an address stays whole."""
+    width = COMMENT_WIDTH - len(marks)
+    for line in textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False):
+        yield marks + line
 
 
 def _launched(found: Found) -> Iterator[str]:

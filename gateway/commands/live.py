@@ -1,4 +1,4 @@
-"""``entrepot check --live``: one tiny call to each route, by the very code that serves clients."""
+"""One tiny call to a route, by the very code that serves clients: for all of ``check --live``."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import io
 import json
 import os
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -38,6 +40,16 @@ class Tried:
     said: str
 
 
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What a client would have got: status, headers (names in lower case), body, milliseconds."""
+
+    status: int
+    headers: dict[bytes, bytes]
+    body: dict[str, Any]
+    ms: int
+
+
 def try_routes(path: Path, setup: Setup) -> list[Tried]:
     """Call each route of the config's models once; the calls are in the ledger like any other.
 
@@ -49,15 +61,37 @@ def try_routes(path: Path, setup: Setup) -> list[Tried]:
     return asyncio.run(_all(path, setup, names))
 
 
-async def _all(path: Path, setup: Setup, names: list[str]) -> list[Tried]:
-    caller = Principal(CALLER, NO_TEAM, setup.policy.labels[0])
-    ours = replace(setup, local=caller)
+@asynccontextmanager
+async def house_for(path: Path, setup: Setup, caller: str) -> AsyncIterator[House]:
+    """Give the parts of a gateway that nobody else calls; ``caller`` is whose calls the ledger has.
+
+    Raises what ``opened`` raises.
+    """
+    ours = replace(setup, local=Principal(caller, NO_TEAM, setup.policy.labels[0]))
     quiet = LineLog(io.StringIO())
     async with opened(path, ours, lambda: dict(os.environ), quiet) as gateway:
-        return [await _one(gateway.house, name) for name in names]
+        yield gateway.house
+
+
+async def _all(path: Path, setup: Setup, names: list[str]) -> list[Tried]:
+    async with house_for(path, setup, CALLER) as house:
+        return [await _one(house, name) for name in names]
 
 
 async def _one(house: House, name: str) -> Tried:
+    found = await ask(house, name)
+    return Tried(
+        route=name,
+        good=found.status == 200,
+        status=found.status,
+        ms=found.ms,
+        cost_usd=found.headers.get(b"x-entrepot-cost-usd", b"").decode(),
+        said=said(found.body),
+    )
+
+
+async def ask(house: House, name: str) -> Answered:
+    """Ask the route ``name`` for a word."""
     asked = {"model": name, "messages": QUESTION, "max_completion_tokens": ANSWER_TOKENS}
     unread = [json.dumps(asked).encode()]
     answered: list[Message] = []
@@ -76,17 +110,11 @@ async def _one(house: House, name: str) -> Tried:
     headers = dict(answered[0]["headers"])
     status: int = answered[0]["status"]
     body = b"".join(message.get("body", b"") for message in answered[1:])
-    return Tried(
-        route=name,
-        good=status == 200,
-        status=status,
-        ms=took,
-        cost_usd=headers.get(b"x-entrepot-cost-usd", b"").decode(),
-        said=_said(json.loads(body)),
-    )
+    return Answered(status, headers, json.loads(body), took)
 
 
-def _said(answer: dict[str, Any]) -> str:
+def said(answer: dict[str, Any]) -> str:
+    """Return the answer's first words, or what the error says."""
     if "error" in answer:
         return str(answer["error"].get("message", ""))
     return str(answer["choices"][0].get("message", {}).get("content") or "")[:60]

@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
+from urllib.parse import quote
 
 import msgspec
 
+from providers import home_reading
+from providers.home_server import NOTHING_LEARNT
 from providers.host import Host
 
 HERE = "127.0.0.1"
@@ -30,12 +33,17 @@ class _List(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class LocalServer:
-    """A server that lists its models in the usual form; ``host`` is guessed by its port."""
+    """A server that lists its models in the usual form; ``host`` is guessed by its port.
+
+    Where several kinds of server have that port, it is the one whose own questions it answers;
+    ``may_be`` are the others.
+    """
 
     host: Host
     port: int
     models: tuple[str, ...]
     ourselves: bool = False
+    may_be: tuple[str, ...] = ()
 
     @property
     def base_url(self) -> str:
@@ -44,26 +52,70 @@ class LocalServer:
 
 
 def find(hosts: Iterable[Host]) -> list[LocalServer]:
-    """Return the servers that answer within 0.3 s on the usual ports of hosts at home."""
+    """Return the servers that answer within 0.3 s on the usual ports of hosts at home.
+
+    Where nothing tells two kinds of server apart, the one that comes first in ``hosts`` counts.
+    """
     return asyncio.run(_find([host for host in hosts if host.kind == "home"]))
 
 
 async def _find(hosts: list[Host]) -> list[LocalServer]:
-    asked = [(host, port) for host in hosts for port in host.usual_ports]
-    answers = await asyncio.gather(*(_ask(host, port) for host, port in asked))
+    by_port: dict[int, list[Host]] = {}
+    for host in hosts:
+        for port in host.usual_ports:
+            by_port.setdefault(port, []).append(host)
+    answers = await asyncio.gather(*(_ask(some, port) for port, some in by_port.items()))
     return [server for server in answers if server is not None]
 
 
-async def _ask(host: Host, port: int) -> LocalServer | None:
-    try:
-        async with asyncio.timeout(WITHIN_S):
-            body = await _get(port, f"/v1{host.models_path or '/models'}")
-        listed = msgspec.json.decode(body, type=_List).data
-    except (OSError, TimeoutError, ValueError):
+async def _ask(hosts: list[Host], port: int) -> LocalServer | None:
+    listed: list[_Model] | None = None
+    for path in dict.fromkeys(f"/v1{host.models_path or '/models'}" for host in hosts):
+        try:
+            async with asyncio.timeout(WITHIN_S):
+                body = await _get(port, path)
+            listed = msgspec.json.decode(body, type=_List).data
+            break
+        except (OSError, TimeoutError, ValueError):
+            continue
+    if listed is None:
         return None
     ourselves = any(model.owned_by == OURSELVES for model in listed)
-    names = [model.id for model in listed if _usable(model.id)]
-    return LocalServer(host, port, tuple(names[:MODELS_MAX]), ourselves)
+    names = tuple(model.id for model in listed if _usable(model.id))[:MODELS_MAX]
+    host = hosts[0] if ourselves or len(hosts) == 1 else await _kind(hosts, port, names)
+    may_be = tuple(other.id for other in hosts if other is not host)
+    return LocalServer(host, port, names, ourselves, may_be)
+
+
+async def _kind(hosts: list[Host], port: int, names: tuple[str, ...]) -> Host:
+    """Return the kind of server: one that knows the models' names, else whose question it answers.
+
+    The models have the first word, since one kind may be another one's program under a new name.
+    """
+    for host in hosts:
+        if any("*" not in known and known in names for known in host.models):
+            return host
+    for host in hosts:
+        if await _answers(host, port, names):
+            return host
+    return hosts[0]
+
+
+async def _answers(host: Host, port: int, names: tuple[str, ...]) -> bool:
+    """Whether the server tells of itself where only this kind does: a GET, no word of a prompt."""
+    probes = host.server.probes if host.server is not None else ()
+    for probe in probes if names else ():
+        if probe.post is not None:
+            continue
+        path = probe.path.replace(home_reading.MODEL, quote(names[0], safe=""))
+        try:
+            async with asyncio.timeout(WITHIN_S):
+                said = msgspec.json.decode(await _get(port, path))
+        except (OSError, TimeoutError, ValueError):
+            continue
+        if home_reading.read(probe, said, names[0]) != NOTHING_LEARNT:
+            return True
+    return False
 
 
 async def _get(port: int, path: str) -> bytes:

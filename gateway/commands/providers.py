@@ -2,49 +2,89 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
 
 from gateway import routes, told
-from gateway.commands import hosts
+from gateway.commands import hosts, lint
+from gateway.commands.fact_rows import facts_as_json
+from gateway.commands.provider_json import about_as_json
+from gateway.commands.provider_shown import show_about, show_model
+from gateway.commands.provider_told import About, about_host, about_provider, clock
 from gateway.commands.reading import ConfigOption, config_path, load_config
-from gateway.commands.screen import NOT_SO, JsonOption, fail, print_json, say, show
+from gateway.commands.screen import NOT_SO, WRONG_USAGE, JsonOption, fail, print_json, say, show
 from gateway.routes import Provider
 from gateway.setup import Setup, compile_setup
-from providers.catalog import Host, HostEndpoint, builtin
-from providers.catalog_form import MODEL_FACTS, PLACE_FACTS
+from providers.catalog import Catalog, CatalogError, Host, builtin
 from routing.policy_form import nearest
 
 COLUMNS = (
     "provider", "host", "kind", "operator", "processed in", "trains", "retention", "endpoint", "key"
 )  # fmt: skip
-FACTS = ("operator", *PLACE_FACTS)
-STATED = "stated in the config"
 
 
 def run(
     name: Annotated[
         str | None,
-        typer.Argument(metavar="NAME", help="A provider of the config, or a catalogue's host."),
+        typer.Argument(
+            metavar="NAME",
+            help="A provider of the config, a host of the catalogue, or NAME/MODEL for one model.",
+        ),
     ] = None,
+    lints: Annotated[
+        bool,
+        typer.Option("--lint", help="Look for contradictions and gaps in the whole catalogue."),
+    ] = False,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show all providers, or all that is known of one: each fact with its source and date."""
+    """Show all providers, or all that is known of one: each fact with its sources and age."""
     here = config is not None or config_path(None) is not None
     setup = compile_setup(load_config(config)[1]) if here else None
-    known = setup.catalog.hosts if setup is not None else builtin().hosts
-    if name is None:
-        _all(setup, known, as_json)
-    elif setup is not None and name in setup.providers:
-        _configured(setup.providers[name], as_json)
-    elif name in known:
-        _catalogued(known[name], as_json)
+    catalog = setup.catalog if setup is not None else builtin()
+    if lints:
+        if name is not None and name not in catalog.hosts:
+            fail(f"there is no host {name!r}; {nearest(name, catalog.hosts)}", WRONG_USAGE)
+        lint.run(catalog, clock(setup), name, as_json=as_json)
+    elif name is None:
+        _all(setup, catalog.hosts, as_json)
     else:
-        names = {*known, *(setup.providers if setup is not None else ())}
+        _one(setup, catalog, name, as_json)
+
+
+def _one(setup: Setup | None, catalog: Catalog, asked: str, as_json: bool) -> None:
+    name, _, model = asked.partition("/")
+    owner = setup.providers.get(name) if setup is not None else None
+    if owner is None and name not in catalog.hosts:
+        names = {*catalog.hosts, *(setup.providers if setup is not None else ())}
         fail(f"there is no provider or host {name!r}; {nearest(name, names)}", NOT_SO)
+    try:
+        about = about_provider(catalog, owner) if owner else about_host(catalog, name)
+    except CatalogError as fault:
+        fail(str(fault), NOT_SO)
+    if model:
+        _model(about, model, setup, as_json)
+    elif as_json:
+        own = _summary(owner) if owner is not None else {}
+        document = about_as_json(about, clock(setup))
+        if owner is not None:
+            document["facts"] |= document["endpoints"][owner.at.id]["facts"]
+        print_json({**document, **own})
+    else:
+        show_about(about, clock(setup))
+
+
+def _model(about: About, model: str, setup: Setup | None, as_json: bool) -> None:
+    known = {**about.models, **about.patterns}
+    if model not in known:
+        fail(f"{about.host.id} has no model {model!r}; {nearest(model, known)}", NOT_SO)
+    if as_json:
+        facts = facts_as_json(known[model], clock(setup))
+        print_json({"host": about.host.id, "model": model, "facts": facts})
+    else:
+        show_model(about, model, clock(setup))
 
 
 def _all(setup: Setup | None, known: Mapping[str, Host], as_json: bool) -> None:
@@ -83,78 +123,6 @@ def _row(told: Mapping[str, Any]) -> list[str]:
     retention = f"{days} days" if isinstance(days, int) else str(days)
     wanted = ("provider", "host", "kind", "operator", "processed_in", "trains_on_data")
     return [*(_words(told[part]) for part in wanted), retention, told["endpoint"], told["key"]]
-
-
-def _configured(owner: Provider, as_json: bool) -> None:
-    facts = told.place(owner)
-    said = {
-        fact: f"{_words(found['is'])} · {STATED}" if found["evidence"] == STATED
-        else found["evidence"] or _words(found["is"])
-        for fact, found in told.facts(facts, FACTS).items()
-    }  # fmt: skip
-    if as_json:
-        models = {model: dict(about.evidence) for model, about in owner.host.models.items()}
-        print_json({**_summary(owner), "facts": said, "models": models})
-        return
-    say(
-        f"{owner.name}: {owner.host.name} ({owner.host.kind}), endpoint {owner.at.id}",
-        *(f"{wire} calls go to: {address}" for wire, address in hosts.wires(owner).items()),
-        f"key: {hosts.key_state(owner)}",
-        *([f"other endpoints: {', '.join(others)}"] if (others := _others(owner)) else []),
-        *([f"cannot be called: {why}"] if (why := hosts.why_not(owner)) else []),
-        "",
-    )
-    known = _facts(owner.at) | said
-    if owner.form.base_url is not None:
-        known.pop("base_url", None)  # the catalogue's own address is not the one that is called
-    say(*_told(known, ""), *_models(owner.host))
-
-
-def _others(owner: Provider) -> list[str]:
-    return [name for name in owner.host.endpoints if name != owner.at.id]
-
-
-def _catalogued(host: Host, as_json: bool) -> None:
-    if as_json:
-        print_json(
-            {
-                "host": host.id,
-                "name": host.name,
-                "kind": host.kind,
-                "default_endpoint": host.default_endpoint,
-                "key_variable": host.auth_env,
-                "endpoints": {name: dict(at.evidence) for name, at in host.endpoints.items()},
-                "wires": {name: list(at.wires) for name, at in host.endpoints.items()},
-                "models": {name: dict(model.evidence) for name, model in host.models.items()},
-            }
-        )
-        return
-    usual = f"; its key is usually in {host.auth_env}" if host.auth_env else ""
-    say(f"{host.id}: {host.name} ({host.kind}), a host of the catalogue{usual}")
-    for name, at in host.endpoints.items():
-        say("", f"endpoint {name}{' (the usual one)' if name == host.default_endpoint else ''}")
-        say(f"  wires: {', '.join(at.wires)}", *_told(_facts(at), "  "))
-    say(*_models(host))
-
-
-def _facts(at: HostEndpoint) -> dict[str, str]:
-    rest = (name for name in at.evidence if name not in FACTS)
-    return {name: at.evidence.get(name, told.UNKNOWN) for name in (*FACTS, *rest)}
-
-
-def _models(host: Host) -> Iterator[str]:
-    for name, model in host.models.items():
-        yield ""
-        yield f"model {name}"
-        yield from _told(dict.fromkeys(MODEL_FACTS, told.UNKNOWN) | dict(model.evidence), "  ")
-
-
-def _told(facts: Mapping[str, str], indent: str) -> Iterator[str]:
-    """Give a fact a line, and each source that says otherwise a line below it."""
-    for name, evidence in facts.items():
-        first, *others = evidence.split(" · but ")
-        yield f"{indent}{name}: {first}"
-        yield from (f"{indent}    but another source says: {other}" for other in others)
 
 
 def _words(value: object) -> str:

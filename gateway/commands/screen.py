@@ -5,10 +5,15 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Collection, Iterable, Sequence
-from typing import Annotated, Any, NoReturn, TextIO
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TextIO
 
 import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.padding import Padding
+    from rich.table import Table
 
 GOOD, NOT_SO, WRONG_USAGE = 0, 1, 2
 GAP = 2  # between columns
@@ -41,18 +46,34 @@ def print_json(value: Any) -> None:
     print(json.dumps(value, indent=2, ensure_ascii=False, default=str))
 
 
+def progress(names: Collection[str], what: str) -> Iterator[str]:
+    """Give each of ``names``; at a terminal a bar meanwhile shows how far it is."""
+    if not sys.stderr.isatty():
+        yield from names
+        return
+    from rich.console import Console
+    from rich.progress import track
+
+    yield from track(names, what, console=Console(stderr=True), transient=True)
+
+
 def show(
-    columns: Sequence[str], rows: Iterable[Sequence[str]], right: Collection[str] = ()
+    columns: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    right: Collection[str] = (),
+    *,
+    dense: bool = False,
 ) -> None:
     """Print a table, columns in ``right`` aligned for numbers.
 
     On a narrow terminal the last column is folded, and where even that needs more room, each row
-    becomes a paragraph that begins with its first cell. Into a file or a pipe nothing is folded, so
-    that lines stay whole for grep.
+    becomes a paragraph that begins with its first cell; a ``dense`` one has the other cells behind
+    one another. Into a file or a pipe nothing is folded, so that lines stay whole for grep.
     """
     # Loaded here: `serve` speaks too, draws no table, and shall start fast.
     from rich.cells import cell_len
     from rich.console import Console
+    from rich.padding import Padding
     from rich.table import Table
     from rich.text import Text
 
@@ -64,9 +85,9 @@ def show(
     if whole > console.width and whole - widths[-1] + FOLDED_LEAST > console.width:
         for row in told:
             console.print(Text(row[0], style="bold"), overflow="fold")
-            for column, cell in zip(columns[1:], row[1:], strict=True):
-                if cell:
-                    console.print(Text(f"  {column}: {cell}"), overflow="fold")
+            cells = [f"{c}: {cell}" for c, cell in zip(columns[1:], row[1:], strict=True) if cell]
+            for line in [" · ".join(cells)] if dense else cells:
+                _print(console, Padding(Text(line, overflow="fold"), (0, 0, 0, 2)))
         return
     made = Table(box=None, pad_edge=False, header_style="bold", padding=(0, GAP, 0, 0))
     for column, width in zip(columns, widths, strict=True):
@@ -78,6 +99,11 @@ def show(
         )
     for row in told:
         made.add_row(*map(Text, row))
+    _print(console, made)
+
+
+def _print(console: Console, what: Table | Padding) -> None:
+    """Print without the blanks that fill lines up to the margin."""
     with console.capture() as printed:
-        console.print(made)
+        console.print(what)
     print("\n".join(line.rstrip() for line in printed.get().splitlines()))

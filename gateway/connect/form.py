@@ -63,7 +63,8 @@ class ClientForm(Form):
     """One client, called as its file is. ``program`` is its command, "" for a library.
 
     ``environment`` and ``arguments`` (after the program's name) are enough for one run, with the
-    files that are ``needed``; ``unset`` are variables that would get in the way.
+    files that are ``needed``; ``unset`` are variables that would get in the way. ``user_agents``
+    are patterns of how it names itself, for plans whose terms name the programs that may call.
     """
 
     name: Filled
@@ -80,6 +81,7 @@ class ClientForm(Form):
     install: str = ""
     example: str = ""
     notes: tuple[str, ...] = ()
+    user_agents: tuple[Filled, ...] = ()
 
     @model_validator(mode="after")
     def _keeps_the_key_out(self) -> Self:

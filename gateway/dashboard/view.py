@@ -6,11 +6,11 @@ import json
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, timedelta, tzinfo
 
 from billing.ledger import Entry
 from billing.reports import SpendRow
-from gateway import told
+from gateway import freshness, told
 from gateway.books import Overview
 from gateway.dashboard.figures import (
     Bar,
@@ -25,6 +25,8 @@ from gateway.dashboard.figures import (
 )
 from gateway.house import House
 from gateway.routes import Provider
+from providers.fact_age import age_days
+from routing.facts import RouteFacts
 
 UNKNOWN = "unknown"
 GONE = "not in the config now"
@@ -56,15 +58,27 @@ class EntryLine:
 
 
 @dataclass(frozen=True, slots=True)
+class FactCell:
+    """One fact: what is so, and since when that was last confirmed, "" where no age says anything.
+
+    ``is_doubtful``: it is older than the config lets facts be, or nobody knows how old.
+    """
+
+    words: str
+    age: str = ""
+    is_doubtful: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class ProviderLine:
     """One configured provider now. ``state`` is good, bad or odd; ``words`` say how it is."""
 
     name: str
     host: str
     run_by: str
-    operator: str
-    place: str
-    training: str
+    operator: FactCell
+    place: FactCell
+    training: FactCell
     address: str
     state: str
     words: str
@@ -196,13 +210,16 @@ def _provider(owner: Provider, house: House) -> ProviderLine:
     parent = f", part of {host.parent_name}" if host.parent_name else ""
     state, words = _state(owner, house)
     training = {"never": "never", "opt_out": "unless opted out", "by_default": "by default"}
+    stale = house.setup.config.facts_stale_days
     return ProviderLine(
         name=owner.name,
         host=host.name,
         run_by=f"{host.operator_name}{parent}",
-        operator=_countries(facts.operator),
-        place=_countries(facts.processed_in),
-        training=training.get(facts.trains_on_data or "", UNKNOWN),
+        operator=_fact(facts, "operator", _countries(facts.operator), stale),
+        place=_fact(facts, "processed_in", _countries(facts.processed_in), stale),
+        training=_fact(
+            facts, "trains_on_data", training.get(facts.trains_on_data or "", UNKNOWN), stale
+        ),
         address=owner.endpoint.base_url,
         state=state,
         words=words,
@@ -212,6 +229,8 @@ def _provider(owner: Provider, house: House) -> ProviderLine:
 def _state(owner: Provider, house: House) -> tuple[str, str]:
     if owner.available:
         return "odd", owner.available
+    if owner.host.status in freshness.GONE:
+        return "bad", f"the host is {owner.host.status}"
     server = house.launched.get(owner.name)
     if server is None:
         return "good", "available"
@@ -219,6 +238,17 @@ def _state(owner: Provider, house: House) -> tuple[str, str]:
     phase, reason = server.state.phase, server.state.reason
     words = f"{phase}: {reason}" if reason else phase
     return colours.get(phase, "odd"), "runs here, ready" if phase == "ready" else words
+
+
+def _fact(facts: RouteFacts, name: str, words: str, stale_days: int) -> FactCell:
+    """Return a fact with its age; what the config states, or nobody knows, has none."""
+    if name not in facts.confirmed:
+        return FactCell(words)
+    days = age_days(facts.confirmed[name], datetime.now(UTC).date())
+    if days is None:
+        return FactCell(words, "of no known date", is_doubtful=True)
+    old = "new today" if days == 0 else "1 day old" if days == 1 else f"{days} days old"
+    return FactCell(words, f"{old}, stale", True) if days > stale_days else FactCell(words, old)
 
 
 def _countries(found: frozenset[str] | None) -> str:

@@ -161,8 +161,9 @@ def _checked(body: Json, types: Types, needed: tuple[str, ...]) -> str:
 
 
 def patch(body: Json, model: str, dialect: Dialect) -> bytes:
-    """Return the bytes for a host: the judged body under the host's names for model and fields."""
-    return _encode(_renamed({**body, "model": model}, dialect))
+    """Return the bytes for a host: the judged body under the host's name for the model."""
+    del dialect
+    return _encode({**body, "model": model})
 
 
 def patch_completion(body: Json, model: str, dialect: Dialect) -> bytes:
@@ -176,15 +177,7 @@ def patch_completion(body: Json, model: str, dialect: Dialect) -> bytes:
             out["stream_options"] = {**(out.get("stream_options") or {}), "include_usage": True}
         else:
             out.pop("stream_options", None)
-    return _encode(_renamed(out, dialect))
-
-
-def _renamed(out: Json, dialect: Dialect) -> Json:
-    for name, theirs in dialect.rename.items():
-        if name in out:
-            value = out.pop(name)
-            out.setdefault(theirs, value)
-    return out
+    return _encode(out)
 
 
 def refused(body: Json, dialect: Dialect) -> str | None:
@@ -310,6 +303,7 @@ def _not_translated(name: str) -> Wire:
             # For an error in mid-stream.
             writer=StreamWriter,
             write_error=write_error,
+            thinking_fields=frozenset(),
         ),
         relay=RelaySide(patch=patch, refused=refused, tap=tap_completion, without_state=_no_state),
         neutral=False,

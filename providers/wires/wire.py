@@ -186,7 +186,8 @@ class ClientSide:
     (``models/m:streamGenerateContent``), else "". ``names`` leads from a field of ``ir.Request`` to
     the client's own name for it, ``advice`` holds the extras that change no meaning.
     ``write_error(status, message, code, param, request_id)`` gives a whole error body. ``ping``
-    keeps a silent stream alive and means nothing.
+    keeps a silent stream alive and means nothing. ``thinking_fields`` are those of a body without
+    which it says nothing of thinking.
     """
 
     peek: Callable[[Json, int, str], Peek]
@@ -196,6 +197,7 @@ class ClientSide:
     write: Callable[[ir.Answer, Context], bytes]
     writer: Callable[[Context], Writer]
     write_error: Callable[[int, str, str, str | None, str], bytes]
+    thinking_fields: frozenset[str]
     ping: bytes = b": ping\n\n"
 
 
@@ -220,13 +222,16 @@ class HostSide:
 class RelaySide:
     """A wire spoken on both sides: a client's body goes to the host, the answer comes back as is.
 
+    ``effort`` leads to the word in a body that says how much to think.
+
     ``patch(body, model, dialect)`` gives the bytes for the host. ``refused`` names the first field
     that the host would refuse. ``without_state(body, keep)`` takes out the opaque states that
     ``keep(state)`` is False of, leaving everything else as it was, and counts them; it need not be
     called for a body in which none of ``state_marks`` stands. ``with_reasoning(body, field, find)``
     puts the reasoning of turns that called tools back under ``field``: ``find(call_id)`` gives what
     is remembered of it, None for nothing, and ``thoughts(raw)`` reads it out of a whole answer;
-    both are None for a wire whose clients keep it themselves.
+    both are None for a wire whose clients keep it themselves. ``mended(raw)`` puts the tool calls
+    of a whole answer right, of a host whose dialect says that they need it.
     """
 
     patch: Callable[[Json, str, Dialect], bytes]
@@ -236,6 +241,8 @@ class RelaySide:
     state_marks: tuple[bytes, ...] = ()
     with_reasoning: PutBack | None = None
     thoughts: Callable[[bytes], str] | None = None
+    mended: Callable[[bytes], bytes] | None = None
+    effort: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

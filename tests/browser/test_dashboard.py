@@ -142,6 +142,7 @@ def test_it_fits_can_be_read_and_says_what_matters(
             assert page.locator(f"#{figure}").inner_text()
         assert page.get_by_text("The last edit of the config was refused").is_visible()
         assert page.get_by_role("row").count() > 25
+        assert page.get_by_text("days old").first.is_visible(), "facts of providers have an age"
         current = page.get_by_role("navigation").locator("[aria-current=page]")
         assert current.get_attribute("href") == f"/dashboard?period={period}"
 

@@ -39,6 +39,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("config.example.yaml", "policy.example.yaml"):
         shutil.copy(ROOT / name, made / name)
     (made / ".venv").symlink_to(Path(sys.executable).parent.parent)
+    # What somebody who comes from elsewhere has lying there.
+    model = {"model": "openai/gpt-6-luna", "api_key": "os.environ/OPENAI_API_KEY"}
+    other = {"model_list": [{"model_name": "cheap", "litellm_params": model}]}
+    (made / "litellm.yaml").write_text(json.dumps(other), encoding="utf-8")
     return made
 
 
@@ -108,7 +112,7 @@ def test_every_command_of_the_readme_runs(
     command: str, address: str, folder: Path, tmp_path: Path
 ) -> None:
     # Each in a folder of its own: `init` writes a config that the others would read.
-    for name in ("config.example.yaml", "policy.example.yaml", ".venv"):
+    for name in ("config.example.yaml", "policy.example.yaml", "litellm.yaml", ".venv"):
         (tmp_path / name).symlink_to(folder / name)
     assert run(command, tmp_path).strip()
 

@@ -156,6 +156,12 @@ def chat_cases(
     yield from cases
 
 
+def recorded(path: str) -> Case:
+    """Return the recording that has this path in the corpus."""
+    kept = json.loads((CORPUS / path).read_text(encoding="utf-8"))
+    return _read({"path": path, "kind": kept["kind"], "stream": kept.get("stream")})
+
+
 def counts() -> dict[str, Counter[str]]:
     """Return how many chat recordings there are by provider, status and form of the answer."""
     rows = [row for row in index() if row["kind"] == CHAT]

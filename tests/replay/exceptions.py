@@ -53,6 +53,10 @@ EXCUSES: tuple[Excuse, ...] = (
         manners=("own",),
     ),
     Excuse(
+        "*/cerebras/*Image*", NOT_ASKED,
+        "recorded to see it refused: the catalogue knows that this model takes no images there",
+    ),
+    Excuse(
         "*/ollama/*", FORCED,
         "the catalogue: this server ignores a forced tool; another route is asked",
         manners=("own",),

@@ -23,18 +23,24 @@ from tests.wires.hosts import DIALECTS, PATHS, write_host
 ENTRIES: Mapping[tuple[str, str], str] = {
     ("alibaba", "chat"): "alibaba",
     ("anthropic", "messages"): "anthropic",
+    ("azure", "chat"): "azure-foundry",
+    ("azure", "messages"): "azure-foundry",
+    ("azure", "responses"): "azure-foundry",
     ("bedrock", "converse"): "amazon-bedrock",
     ("cerebras", "chat"): "cerebras",
+    ("cloudflare", "chat"): "cloudflare",
     ("cohere", "cohere"): "cohere",
     ("deepseek", "chat"): "deepseek",
     ("deepseek", "responses"): "deepseek",
     ("gemini", "chat"): "google-ai-studio",
     ("gemini", "gemini"): "google-ai-studio",
     ("groq", "chat"): "groq",
+    ("huggingface", "chat"): "huggingface",
     ("llamacpp", "chat"): "llama-cpp",
     ("llamacpp", "responses"): "llama-cpp",
     ("llamacpp", "embeddings"): "llama-cpp",
     ("llamacpp", "rerank"): "llama-cpp",
+    ("lmstudio", "responses"): "lm-studio",
     ("mistral", "chat"): "mistral",
     ("mistral", "embeddings"): "mistral",
     ("moonshot", "chat"): "moonshot",
@@ -48,6 +54,7 @@ ENTRIES: Mapping[tuple[str, str], str] = {
     ("openrouter", "embeddings"): "openrouter",
     ("openrouter", "rerank"): "openrouter",
     ("together", "chat"): "together-ai",
+    ("vercel-gateway", "chat"): "vercel",
     ("vertex", "gemini"): "google-vertex",
     ("vllm", "chat"): "vllm",
     ("vllm", "completions"): "vllm",
@@ -110,12 +117,19 @@ def _write_narrowed(catalog: Path, entry: str, wire: str, name: str) -> None:
     for place in (host, *host["endpoints"].values()):
         if "wires" in place:
             place["wires"] = _only(place["wires"], [wire])
-    for place in (host, *host["models"].values()):
+    # The wires of one endpoint may be none of the host's own.
+    host["wires"] = host["wires"] or host["endpoints"][host["default_endpoint"]]["wires"]
+    host.pop("settings", None)
+    for at in host["endpoints"].values():
+        at.pop("settings", None)
+    models = [said for at in host["endpoints"].values() for said in at.get("models", {}).values()]
+    for place in (host, *host["endpoints"].values(), *host.get("models", {}).values(), *models):
         if "dialects" in place:
             place["dialects"] = _only(place["dialects"], [wire])
         place.pop("tools_wire", None)
-        if place is not host:
-            place.pop("wires", None)
+    for model in (*host.get("models", {}).values(), *models):
+        model.pop("wires", None)
+        model.pop("endpoints", None)
     _write(catalog, name, host)
 
 

@@ -125,7 +125,9 @@ def _chat_usage(used: Any) -> tuple[int, int] | None:
     thought = (used.get("completion_tokens_details") or {}).get("reasoning_tokens") or 0
     if thought and used.get("total_tokens") == into + out + thought:
         out += thought
-    return into, out
+    cached = (used.get("prompt_tokens_details") or {}).get("cached_tokens") or 0
+    # More of it cached than there was: one host counts what it had cached beside the rest.
+    return into + (cached if cached > into else 0), out
 
 
 # Responses.

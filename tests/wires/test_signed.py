@@ -151,6 +151,41 @@ def test_a_refused_token_says_so_without_the_key(tmp_path: Path, upstream: Upstr
     assert not upstream.requests
 
 
+def test_an_application_of_a_directory_gets_a_token(tmp_path: Path, upstream: Upstream) -> None:
+    file = tmp_path / "app.json"
+    said = {"tenant": "example.org", "appId": "c1", "password": "canary-secret"}
+    file.write_text(json.dumps({**said, "activeDirectoryEndpointUrl": f"{upstream.url}/dir"}))
+    upstream.always(
+        "/dir/example.org/oauth2/v2.0/token",
+        answers.json_body({"access_token": "eyJ.canary", "expires_in": 3599}),
+    )
+    upstream.always("/x/responses", spoken.answer("responses", Said("Hello."), stream=False))
+    path = config(
+        tmp_path,
+        providers={
+            "cloud": {
+                "catalog": "azure-foundry",
+                "endpoint": "foundry-entra",
+                "base_url": f"{upstream.url}/x",
+                "credentials": file.name,
+                "facts": FACTS,
+                "prices": PRICE,
+            }
+        },
+        models={"m": ["cloud/gpt-5.6-luna"]},
+    )
+    with running(path) as gateway:
+        for _ in range(2):
+            asked = {"model": "m", "input": "Hi"}
+            answer = gateway.client.post("/v1/responses", json=asked)
+            assert answer.status_code == 200, answer.text
+    tokens = [one for one in upstream.requests if one.path.startswith("/dir")]
+    calls = [one for one in upstream.requests if one not in tokens]
+    assert (len(tokens), len(calls)) == (1, 2)
+    assert {call.headers["authorization"] for call in calls} == {"Bearer eyJ.canary"}
+    assert "canary-secret" not in str([call.header_lines for call in calls])
+
+
 def test_the_clock_of_a_signature_is_now(tmp_path: Path, upstream: Upstream) -> None:
     pytest.importorskip("botocore.auth", reason="botocore (the extra `aws`) is not here")
     from providers.auth.aws import AwsSigner, Keys

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from providers.wires.chat.errors import read_error, write_error
 from providers.wires.chat.read import ADVICE, NAMES, read
+from providers.wires.chat.repair import mended
 from providers.wires.chat.replay import with_reasoning
 from providers.wires.chat.request import patch, peek, refused
 from providers.wires.chat.response import read as read_answer
@@ -26,6 +27,9 @@ WIRE = Wire(
         write=write_answer,
         writer=StreamWriter,
         write_error=write_error,
+        thinking_fields=frozenset(
+            {"reasoning_effort", "reasoning", "thinking", "enable_thinking", "thinking_budget"}
+        ),
         ping=PING,
     ),
     relay=RelaySide(
@@ -36,5 +40,7 @@ WIRE = Wire(
         state_marks=MARKS,
         with_reasoning=with_reasoning,
         thoughts=thoughts,
+        mended=mended,
+        effort=("reasoning_effort",),
     ),
 )

@@ -33,10 +33,12 @@ def usage_of(said: Any, dialect: Dialect) -> Usage:
     total = count(said.get("total_tokens"))
     beside = reasoning if dialect.reasoning == "beside" else 0
     inside = reasoning - beside
+    fresh, again, drafts = beside_all(said, dialect)
+    spent = prompt + completion + beside
     reconciled = (
         read_ + write + audio_in <= prompt
         and inside + audio_out <= completion
-        and (total is None or total == prompt + completion + beside)
+        and (total is None or total in (spent, spent + fresh + again + drafts))
     )
     if not reconciled:
         read_, write = min(read_, prompt), min(write, max(0, prompt - read_))
@@ -44,16 +46,25 @@ def usage_of(said: Any, dialect: Dialect) -> Usage:
         inside = min(inside, completion)
         audio_out = min(audio_out, completion - inside)
     return Usage(
-        input=prompt - read_ - write - audio_in,
-        cache_read=read_,
+        input=prompt - read_ - write - audio_in + fresh,
+        cache_read=read_ + again,
         cache_write=write,
         audio_input=audio_in,
         output=completion - inside - audio_out,
-        reasoning=inside + beside,
+        reasoning=inside + beside + drafts,
         audio_output=audio_out,
         reconciled=reconciled,
         stated_usd=_charge(said, dialect) if dialect.cost_path else None,
     )
+
+
+def beside_all(said: dict[str, Any], dialect: Dialect) -> tuple[int, int, int]:
+    """Return what is charged beside the wire's own counts: fresh input, cached input, output."""
+    if not (dialect.extra_input_paths or dialect.extra_output_paths):
+        return 0, 0, 0
+    read_ = _first(said, dialect.extra_input_paths)
+    again = min(_first(said, dialect.extra_cached_paths), read_)
+    return read_ - again, again, _first(said, dialect.extra_output_paths)
 
 
 def usage_elsewhere(body: Any, dialect: Dialect) -> dict[str, Any] | None:

@@ -148,11 +148,17 @@ def message_of(said: Json) -> str:
     for name in ("message", "detail", "description", "msg", "status_msg"):
         value = said.get(name)
         if value and isinstance(value, str):
-            return value[:MESSAGE_MAX]
+            return (value + _reason(said.get("param"), value))[:MESSAGE_MAX]
         if value:
             # The list of what a validator found, field by field.
             return _encode(value).decode()[:MESSAGE_MAX]
     return "no message"
+
+
+def _reason(param: Any, message: str) -> str:
+    # Some hosts say "Param Incorrect", and what is wrong stands where others name the field.
+    told = isinstance(param, str) and " " in param and param not in message
+    return f": {param}" if told else ""
 
 
 def codes_in(said: Json, message: str) -> list[str]:

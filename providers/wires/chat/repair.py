@@ -1,7 +1,7 @@
-"""Puts the tool calls of a passing stream right, for hosts whose dialect says that they need it.
+"""Puts the tool calls of a passing answer right, for hosts whose dialect says that they need it.
 
-Only events with deltas of tool calls are written anew: index from 0, and id, type and name once,
-with the first fragment of a call. Everything else passes byte for byte.
+Of a stream only events with deltas of tool calls are written anew: index from 0, and id, type and
+name once, with the first fragment of a call. Everything else passes byte for byte.
 """
 
 from __future__ import annotations
@@ -104,6 +104,39 @@ class Repair:
         choice["delta"] = delta = delta if isinstance(delta, dict) else {}
         delta["tool_calls"] = [*(delta.get("tool_calls") or ()), *late]
         return True
+
+
+def mended(raw: bytes) -> bytes:
+    """Return a whole answer whose calls have an object as arguments, encoded once.
+
+    It is ``raw`` itself where nothing is wrong, or where it is nothing that a repair could mend.
+    """
+    if MARK not in raw:
+        return raw
+    try:
+        body = _decode(raw)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return raw
+    choices = body.get("choices") if isinstance(body, dict) else None
+    changed = False
+    for choice in choices if isinstance(choices, list) else ():
+        message = choice.get("message") if isinstance(choice, dict) else None
+        said = message.get("tool_calls") if isinstance(message, dict) else None
+        for call in said if isinstance(said, list) else ():
+            changed |= _mend(call, is_cut=_is_cut(choice.get("finish_reason")))
+    return _encode(body) if changed else raw
+
+
+def _mend(said: Any, *, is_cut: bool) -> bool:
+    taken = Calls(0, set()).take(said, "", whole=True)
+    function = said.get("function") if isinstance(said, dict) else None
+    if taken is None or not isinstance(function, dict):
+        return False
+    arguments = settled(taken[0], is_cut)
+    if arguments is None or arguments == function.get("arguments"):
+        return False
+    function["arguments"] = arguments
+    return True
 
 
 def _fragment(raw: Any, call: Call, text: str, calls: Calls) -> list[Json]:

@@ -93,7 +93,7 @@ def refused(body: Json, dialect: Dialect) -> str | None:
 
 
 def patch(body: Json, model: str, dialect: Dialect) -> bytes:
-    """Return the bytes for a host: the judged body under the host's names for model and fields.
+    """Return the bytes for a host: the judged body in the host's own words.
 
     A stream asks for its usage where the host allows it, whether or not the client did; the relay
     takes the answer to that out again. ``body`` is left as it was.
@@ -106,10 +106,6 @@ def patch(body: Json, model: str, dialect: Dialect) -> bytes:
             out.pop("stream_options", None)
     if dialect.tool_choice_words:
         _say_choice(out, dialect)
-    for name, theirs in dialect.rename.items():
-        if name in out:
-            value = out.pop(name)
-            out.setdefault(theirs, value)
     if not dialect.developer_role or dialect.tool_ids or dialect.strips:
         out["messages"] = _messages(out["messages"], dialect)
     return _encode(out)

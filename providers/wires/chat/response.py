@@ -18,7 +18,7 @@ from providers.wires.chat.citations import annotations_of
 from providers.wires.chat.counts import usage_of as usage_of
 from providers.wires.chat.errors import error_of
 from providers.wires.chat.events import Cleaner
-from providers.wires.chat.finish import WORDS, error_in
+from providers.wires.chat.finish import WORDS, error_in, fault_of
 from providers.wires.chat.reasoning import (
     TEXT_FIELDS,
     block_items,
@@ -35,7 +35,7 @@ _encode = msgspec.json.Encoder().encode
 def tap(raw: bytes, dialect: Dialect) -> Tap:
     """Return what a whole answer says. Raises ``UpstreamError``: an error in a 200, or no answer.
 
-    An answer counts as one when it has ``choices``.
+    An answer counts as one when it has ``choices`` that did not end in a fault of the host.
     """
     body, choices = _opened(raw, dialect)
     first = choices[0] if isinstance(choices[0], dict) else {}
@@ -103,8 +103,12 @@ def _opened(raw: bytes, dialect: Dialect) -> tuple[Json, list[Any]]:
     if not isinstance(choices, list) or not choices:
         raise UpstreamError(ErrorKind.MALFORMED, "the answer has no choices", status=200)
     for choice in choices:
-        if isinstance(choice, dict) and isinstance(choice.get("error"), dict):
+        if not isinstance(choice, dict):
+            continue
+        if isinstance(choice.get("error"), dict):
             raise error_of(choice["error"], 200, dialect)
+        if (fault := fault_of(choice.get("finish_reason"))) is not None:
+            raise fault
     return body, choices
 
 

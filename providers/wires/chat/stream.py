@@ -18,7 +18,7 @@ from providers.usage import MISSING, Usage
 from providers.wires.chat.counts import usage_elsewhere, usage_of
 from providers.wires.chat.errors import error_of
 from providers.wires.chat.events import Cleaner
-from providers.wires.chat.finish import error_in
+from providers.wires.chat.finish import error_in, fault_of
 from providers.wires.chat.reasoning import plain_text
 from providers.wires.chat.repair import Repair
 from providers.wires.chat.states import states_in
@@ -39,6 +39,9 @@ class _Chunk(msgspec.Struct, gc=False):
     error: Any = None
     model: str | None = None
 
+
+# Some hosts put an error of theirs beside an empty list of choices.
+NATIVE_ERROR = b'"base_resp"'
 
 _decode = msgspec.json.Decoder(_Chunk).decode
 _decode_any = msgspec.json.Decoder().decode
@@ -195,7 +198,7 @@ class StreamReader:
         if chunk.usage is not None:
             self._said = chunk.usage
         if not chunk.choices:
-            if chunk.choices is None and self._is_fault(data):
+            if (chunk.choices is None or NATIVE_ERROR in data) and self._is_fault(data):
                 return False
             return not (self._strip_usage and chunk.usage is not None)
         for choice in chunk.choices:
@@ -256,8 +259,7 @@ class StreamReader:
         if choice.finish_reason is not None:
             self.finish = choice.finish_reason or "unknown"
             self.content = True
-            if self.finish == "error":
-                self.fault = UpstreamError(ErrorKind.SERVER, "the host ended the stream in error")
+            self.fault = fault_of(self.finish) or self.fault
         if choice.usage is not None and self._said is None:
             # Some hosts state usage inside the choice.
             self._said = choice.usage

@@ -71,7 +71,7 @@ class _Writing:
             if theirs in dialect.refuses:
                 self.lost.append(self.ours[name])
             else:
-                body[theirs] = value
+                body[name] = value
         if request.stream:
             body["stream"] = True
             if dialect.ask_stream_usage:
@@ -216,11 +216,16 @@ class _Writing:
     def switch(self, effort: ir.Effort | None, budget: int | None) -> None:
         on = effort != "none"
         if self.dialect.thinking_switch == "type":
-            self.put("thinking", "thinking", {"type": "enabled" if on else "disabled"})
+            self.put("thinking", "thinking", {"type": self.word_for_on() if on else "disabled"})
             return
         self.put("thinking", "enable_thinking", on)
         if on and budget:
             self.put("thinking", "thinking_budget", budget)
+
+    def word_for_on(self) -> str:
+        """Return "enabled", or the other word where the host takes only that."""
+        allowed = self.dialect.allows.get(("thinking", "type"), ("enabled",))
+        return "adaptive" if "enabled" not in allowed and "adaptive" in allowed else "enabled"
 
 
 def effort_of(budget: int) -> ir.Effort:

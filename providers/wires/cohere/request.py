@@ -57,9 +57,6 @@ def write(request: ir.Request, model: str, dialect: Dialect) -> Written:
         lost.append("parallel_tools")
     if request.service_tier not in ("", "auto", "default"):
         lost.append("service_tier")
-    for name, theirs in dialect.rename.items():
-        if name in body:
-            body[theirs] = body.pop(name)
     return Written(body, tuple(dict.fromkeys(lost)))
 
 

@@ -62,9 +62,6 @@ def write(request: ir.Request, _model: str, dialect: Dialect) -> Written:
     _output(request, dialect, body, lost)
     _service(request, dialect, body, lost)
     _name_unsaid(request, lost)
-    for name, theirs in dialect.rename.items():
-        if name in body:
-            body[theirs] = body.pop(name)
     return Written(body, tuple(dict.fromkeys(lost)))
 
 

@@ -24,6 +24,7 @@ WIRE = Wire(
         write=response.write,
         writer=writer.StreamWriter,
         write_error=errors.write_error,
+        thinking_fields=frozenset({"generationConfig", "generation_config"}),
         ping=writer.PING,
     ),
     relay=RelaySide(

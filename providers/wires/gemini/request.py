@@ -132,10 +132,6 @@ def patch(body: Json, model: str, dialect: Dialect) -> bytes:
     """
     del model
     out = {name: value for name, value in body.items() if name not in (n.ALT, "model")}
-    for name, theirs in dialect.rename.items():
-        if name in out:
-            value = out.pop(name)
-            out.setdefault(theirs, value)
     if dialect.thinking == "level":
         contents = out.get("contents")
         if isinstance(contents, list):

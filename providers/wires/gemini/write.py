@@ -47,9 +47,6 @@ def write(request: Request, model: str, dialect: Dialect) -> Written:
     if system:
         body["systemInstruction"] = {"parts": system}
     write_settings.write(request, dialect, body, lost)
-    for name, theirs in dialect.rename.items():
-        if name in body:
-            body[theirs] = body.pop(name)
     return Written(body, tuple(lost))
 
 

@@ -39,6 +39,7 @@ WIRE = Wire(
         write=write_answer,
         writer=StreamWriter,
         write_error=write_error,
+        thinking_fields=frozenset({"thinking", "output_config"}),
         ping=PING,
     ),
     relay=RelaySide(
@@ -47,6 +48,7 @@ WIRE = Wire(
         tap=tap,
         without_state=without_state,
         state_marks=STATE_MARKS,
+        effort=("output_config", "effort"),
     ),
     counting=Counting(
         prepare=as_call,

@@ -100,15 +100,10 @@ def _need_of(block: Any, needs: set[str]) -> None:
 
 
 def patch(body: Json, model: str, dialect: Dialect) -> bytes:
-    """Return the bytes for a host: the judged body under the host's names for model and fields.
-
-    ``body`` is left as it was.
-    """
+    """Return the bytes for a host: the judged body under the host's name for the model."""
     out = {**body, "model": model}
-    for name, theirs in dialect.rename.items():
-        if name in out:
-            value = out.pop(name)
-            out.setdefault(theirs, value)
+    if not dialect.names_model:
+        del out["model"]
     return _encode(out)
 
 

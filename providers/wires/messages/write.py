@@ -28,7 +28,7 @@ OURS = {theirs: ours for ours, theirs in NAMES.items()}
 def write(request: Request, model: str, dialect: Dialect) -> Written:
     """Return the body for a host. Raises ``CannotExpressError``."""
     draft = _Draft(request, dialect)
-    body: Json = {"model": model}
+    body: Json = {"model": model} if dialect.names_model else {}
     tools, choice = draft.tools()
     system, messages = Turns(request, dialect, draft.lost, draft.marks).write()
     body["max_tokens"] = MAX_TOKENS
@@ -241,12 +241,9 @@ class _Draft:
             self.lost.append("cache")
 
     def apply_dialect(self, body: Json) -> None:
-        """Leave out what the host refuses, and call the rest by its names."""
+        """Leave out what the host refuses."""
         for name in [name for name in body if name in self._dialect.refuses]:
             value = body.pop(name)
             # One is what such hosts do anyway.
             if name != "temperature" or value != 1:
                 self.lost.append("output" if name == "output_config" else OURS.get(name, name))
-        for name, theirs in self._dialect.rename.items():
-            if name in body:
-                body[theirs] = body.pop(name)

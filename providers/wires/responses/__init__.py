@@ -23,6 +23,7 @@ WIRE = Wire(
         write=writer.write,
         writer=writer.StreamWriter,
         write_error=chat.write_error,
+        thinking_fields=frozenset({"reasoning"}),
         ping=writer.PING,
     ),
     relay=RelaySide(
@@ -31,6 +32,7 @@ WIRE = Wire(
         tap=response.tap,
         without_state=request.without_state,
         state_marks=(b"encrypted_content",),
+        effort=("reasoning", "effort"),
     ),
     custom_tools=True,
     counting=COUNTING,

@@ -130,10 +130,6 @@ def patch(body: Json, model: str, dialect: Dialect) -> bytes:
     out = {**body, "model": model}
     if out.get("store") is None and "store" not in dialect.refuses:
         out["store"] = False
-    for name, theirs in dialect.rename.items():
-        if name in out:
-            value = out.pop(name)
-            out.setdefault(theirs, value)
     return _encode(out)
 
 

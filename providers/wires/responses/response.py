@@ -9,6 +9,7 @@ from providers.assemble import Collector
 from providers.dialect import Dialect, Path
 from providers.ir import Answer, Counted
 from providers.usage import MISSING, Usage
+from providers.wires.chat.counts import beside_all
 from providers.wires.responses.errors import decoded, malformed
 from providers.wires.responses.events import EventReader
 from providers.wires.tolerant import count
@@ -16,6 +17,10 @@ from providers.wires.wire import Json, Tap, money
 
 CACHED_READ: tuple[Path, ...] = (("input_tokens_details", "cached_tokens"),)
 CACHED_WRITE: tuple[Path, ...] = (("input_tokens_details", "cache_write_tokens"),)
+# The part of what was written that is kept longer, and dearer.
+CACHE_WRITE_LONG: tuple[Path, ...] = (
+    ("input_tokens_details", "cache_write_tokens_details", "ttl_12h_tokens"),
+)
 REASONING: tuple[Path, ...] = (("output_tokens_details", "reasoning_tokens"),)
 UNFINISHED = frozenset({"queued", "in_progress"})
 
@@ -113,20 +118,23 @@ def usage_of(said: Any, dialect: Dialect) -> Usage:
     written = _first(said, CACHED_WRITE + dialect.cached_write_paths)
     reasoning = _first(said, REASONING + dialect.reasoning_paths)
     total = count(said.get("total_tokens"))
+    fresh, again, drafts = beside_all(said, dialect)
     reconciled = (
         cached + written <= prompt
         and reasoning <= output
-        and (total is None or total == prompt + output)
+        and (total is None or total in (prompt + output, prompt + output + fresh + again + drafts))
     )
     cached = min(cached, prompt)
     written = min(written, prompt - cached)
+    long = min(_first(said, CACHE_WRITE_LONG), written)
     reasoning = min(reasoning, output)
     return Usage(
-        input=prompt - cached - written,
-        cache_read=cached,
-        cache_write=written,
+        input=prompt - cached - written + fresh,
+        cache_read=cached + again,
+        cache_write=written - long,
+        cache_write_long=long,
         output=output - reasoning,
-        reasoning=reasoning,
+        reasoning=reasoning + drafts,
         reconciled=reconciled,
         stated_usd=_charge(said, dialect),
     )

@@ -252,14 +252,10 @@ def _add_housekeeping(body: Json, request: Request, lost: list[str]) -> None:
 
 
 def _fit(body: Json, request: Request, dialect: Dialect, lost: list[str]) -> None:
-    # What the host refuses goes, what it calls otherwise gets its name.
     for name in [name for name in body if name in dialect.refuses]:
         del body[name]
         if name not in OURS:
             lost += [ours for ours in LOST_AS.get(name, (name,)) if _said(request, ours)]
-    for name, theirs in dialect.rename.items():
-        if name in body:
-            body.setdefault(theirs, body.pop(name))
 
 
 def _said(request: Request, name: str) -> bool:

@@ -6,7 +6,7 @@ import base64
 import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -286,7 +286,12 @@ async def test_providers_are_told_with_facts_and_evidence(home: FakeHouse) -> No
     assert mistral["models"][0]["facts"]["weights"]["is"] in ("open", "closed", "unknown")
     assert not deepseek["available"]
     assert "DEEPSEEK_API_KEY" in deepseek["why_not"]
-    assert desk["models"][0]["facts"]["maker"] == {"is": "unknown", "evidence": ""}
+    maker = desk["models"][0]["facts"]["maker"]
+    assert (maker["is"], maker["evidence"], maker["age_days"]) == ("unknown", "", None)
+    operator = mistral["facts"]["operator"]
+    confirmed = date.fromisoformat(operator["confirmed"])
+    assert operator["age_days"] == (datetime.now(UTC).date() - confirmed).days
+    assert operator["stale"] is (operator["age_days"] > 180)
 
 
 async def test_the_proof_names_what_does_not_hold(tmp_path: Path, home: FakeHouse) -> None:
@@ -373,7 +378,9 @@ async def test_facts_that_the_config_states_beat_the_catalogue(tmp_path: Path) -
     providers = {**CONFIG["providers"], "desk": desk}
     with house(tmp_path, providers=providers) as made:
         found = (await get(made, "/api/providers")).json()["providers"][0]
-    assert found["facts"]["operator"] == {"is": ["JP"], "evidence": "stated in the config"}
+    operator = found["facts"]["operator"]
+    assert (operator["is"], operator["evidence"]) == (["JP"], "stated in the config")
+    assert (operator["age_days"], operator["stale"]) == (None, False), "our own word is not aged"
     assert found["facts"]["retention_days"]["is"] == 0
 
 

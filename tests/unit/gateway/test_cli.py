@@ -42,7 +42,9 @@ DATA_COMMANDS = [
     ("providers",),
     ("providers", "paid"),
     ("providers", "mistral"),
-    ("models",),
+    ("providers", "--lint"),
+    ("models", "--mine"),
+    ("models", "--where", "host=zai,openai", "--sort", "price"),
     ("doctor", "--offline"),
 ]
 
@@ -115,7 +117,7 @@ def test_check_tells_mistakes_as_json_too(tmp_config: Config) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [("check",), ("models",), ("spend",), ("explain", "x"), ("serve",)]
+    "words", [("check",), ("models", "--mine"), ("spend",), ("explain", "x"), ("serve",)]
 )
 def test_without_a_config_the_way_out_is_said(
     words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -185,7 +187,7 @@ def test_whoever_reads_our_output_may_stop_reading(tmp_config: Config, tmp_path:
 def test_a_full_disk_is_said(tmp_config: Config, tmp_path: Path) -> None:
     if not Path("/dev/full").exists():
         pytest.skip("no /dev/full here")
-    command = f"{sys.executable} -m gateway.cli models -c {tmp_config(GOOD)} > /dev/full"
+    command = f"{sys.executable} -m gateway.cli models --mine -c {tmp_config(GOOD)} > /dev/full"
     done = subprocess.run(
         ["sh", "-c", command], env=environment(), capture_output=True, text=True, cwd=tmp_path
     )
@@ -197,7 +199,7 @@ def test_a_terminal_without_our_signs_is_served(tmp_config: Config, tmp_path: Pa
     path = tmp_config(GOOD)
     done = own_process("providers", "paid", "-c", path, folder=tmp_path, PYTHONIOENCODING="ascii")
     assert done.returncode == 0
-    assert "operator: " in done.stdout
+    assert "trains_on_data" in done.stdout
 
 
 def test_a_new_key_fits_the_config(tmp_config: Config, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 from billing.journal import Journal
 from gateway.commands import doctor, init, local_servers
 from gateway.config_file import read
-from providers.catalog import Catalog, builtin
+from providers.catalog import builtin
 from tests.fakes import answers
 from tests.fakes.upstream import Upstream
 from tests.unit.billing.samples import an_entry
@@ -37,11 +37,19 @@ def usual(upstream: Upstream, second: Upstream, monkeypatch: pytest.MonkeyPatch)
 
     The first fake stands for a server whose names may be somebody else's; nothing can be launched.
     """
-    hosts = dict(builtin().hosts)
+    real = builtin()
+    hosts = {
+        name: replace(host, usual_ports=()) if host.kind == "home" else host
+        for name, host in real.hosts.items()
+    }
     hosts["ollama"] = replace(hosts["ollama"], usual_ports=(upstream.port,))
     hosts["vllm"] = replace(hosts["vllm"], usual_ports=(second.port,))
-    hosts["llama-cpp"] = replace(hosts["llama-cpp"], usual_ports=(), launcher=None)
-    known = Catalog(MappingProxyType(hosts))
+    for name in ("llama-cpp", "bitnet"):
+        hosts[name] = replace(hosts[name], launcher=None)
+    known = replace(real, hosts=MappingProxyType(hosts))
+    for host in hosts.values():
+        if host.auth_env:
+            monkeypatch.delenv(host.auth_env, raising=False)
     for module in (doctor, init):
         monkeypatch.setattr(module, "builtin", lambda: known)
     monkeypatch.setattr("gateway.config_file.load", lambda *_: known)
@@ -152,7 +160,7 @@ def test_with_nothing_here_the_config_still_passes_check(
     assert shown.exit_code == 0
     assert "found no model server" in shown.stdout
     assert entrepot("check").exit_code == 0
-    assert told("models")["models"] == []
+    assert told("models", "--mine")["models"] == []
 
 
 def test_nothing_is_overwritten_unless_forced(upstream: Upstream) -> None:
@@ -217,7 +225,8 @@ def test_the_doctor_finds_all_well(
     assert "first start makes it" in found["ledger"]["text"]
     assert "configured" in found[f"port {upstream.port}"]["text"]
     assert "fastapi" in found["packages"]["text"]
-    assert all(request.path == "/v1/models" for request in upstream.requests), "nothing is paid"
+    asked = {request.path for request in upstream.requests}
+    assert asked <= {"/v1/models", "/health", "/metrics", "/api/version"}, "nothing is paid"
 
 
 def test_the_doctor_says_what_does_not_work(

@@ -392,7 +392,7 @@ providers:
   openai: {{api_key: x}}
   deepseek:
 models:
-  m: [a/anything, openai/gpt-unheard-of]
+  m: [a/anything, openai/unheard-of]
 keys: [{{name: k, hash: {ZEROS}, models: [mm, "x-*", openai/y]}}]
 """,
         )
@@ -403,7 +403,7 @@ keys: [{{name: k, hash: {ZEROS}, models: [mm, "x-*", openai/y]}}]
         "3: the address is not encrypted and not in your network",
         "3: the address is not on this machine or its network",
         "5: has no api_key",
-        "7: the catalogue has no 'gpt-unheard-of' at openai",
+        "7: the catalogue has no 'unheard-of' at openai",
     ]
     assert told[4].endswith("add api_key: ${DEEPSEEK_API_KEY}")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from textwrap import dedent
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
+from billing import list_prices
 from providers import catalog
 from providers.catalog import Catalog, CatalogError
 from providers.dialect import Dialect
@@ -19,18 +21,7 @@ from providers.usage import BUCKETS
 
 ROOT = Path(__file__).parents[3]
 FOLDER = ROOT / "providers" / "catalog"
-HOSTED = (
-    "alibaba", "amazon-bedrock", "anthropic", "cerebras", "cohere", "deepseek", "fireworks-ai",
-    "google-ai-studio", "google-vertex", "groq", "minimax", "mistral", "moonshot", "openai",
-    "openrouter", "together-ai", "xai", "xiaomi-mimo", "zai",
-)  # fmt: skip
-HOME = ("llama-cpp", "ollama", "vllm")
-# The package takes the price of another region for them.
-PRICED_WRONG_IN_THE_PACKAGE = {
-    "amazon-bedrock/eu.amazon.nova-2-lite-v1:0", "amazon-bedrock/eu.amazon.nova-micro-v1:0",
-}  # fmt: skip
-# Nobody states a price.
-UNPRICED = {"cohere/command-a-plus-05-2026", "alibaba/qwen3.7-max-us"}
+HOME = ("llama-cpp", "ollama", "vllm", "sglang", "lm-studio")
 PLACE_FACTS = {"operator", "processed_in", "trains_on_data", "retention_days", "zdr"}
 
 NEW_HOST = """\
@@ -105,15 +96,35 @@ def line_of(folder: Path, words: str) -> str:
 # The built-in files
 
 
-def test_every_built_in_host_loads(known: Catalog) -> None:
-    assert set(known.hosts) == {*HOSTED, *HOME}
-    for host in known.hosts.values():
-        assert host.default_endpoint in host.endpoints
-        for endpoint in host.endpoints.values():
-            assert endpoint.wires
-            assert set(endpoint.wires) <= set(host.dialects)
-            assert set(endpoint.evidence) >= PLACE_FACTS
-            assert (endpoint.base_url is None) == (host.kind == "home")
+ALL = sorted(path.stem for path in FOLDER.glob("*.yaml"))
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_built_in_host_loads(known: Catalog, name: str) -> None:
+    host = known.hosts[name]
+    assert host.id == name
+    assert host.status is not None or "unknown" in (FOLDER / f"{name}.yaml").read_text("utf-8")
+    for endpoint in host.endpoints.values():
+        assert endpoint.wires
+        assert set(endpoint.wires) <= set(host.dialects)
+        assert set(endpoint.evidence) >= PLACE_FACTS
+        if host.kind == "home":
+            assert endpoint.base_url is None
+        choices = {setting: about.choices for setting, about in endpoint.settings.items()}
+        for setting, some in choices.items():
+            for choice in some:
+                there = known.at(name, endpoint.id, {setting: choice})
+                assert set(there.endpoints[endpoint.id].evidence) >= PLACE_FACTS
+        assert known.at(name, endpoint.id).dialects.keys() == host.dialects.keys()
+
+
+def test_the_catalogue_lists_its_hosts_without_reading_them(known: Catalog) -> None:
+    assert set(known.hosts) == set(ALL)
+    assert len(known.hosts) == len(ALL)
+    assert "openai" in known.hosts
+    assert "nobody" not in known.hosts
+    with pytest.raises(KeyError):
+        known.hosts["nobody"]
 
 
 def facts_of(value: Any) -> Iterator[dict[str, Any]]:
@@ -142,13 +153,19 @@ def spoken_sources(value: Any) -> Iterator[str]:
 @pytest.mark.parametrize("path", sorted(FOLDER.rglob("*.yaml")), ids=lambda path: path.stem)
 def test_every_fact_has_a_source_with_a_date(path: Path) -> None:
     raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    assert all(source["url"] and source["date"] for source in raw["sources"].values())
+    own, inherited, like = raw.get("sources", {}), set[str](), raw.get("like")
+    assert all(source["url"] and source["date"] for source in own.values())
+    while like:
+        base = yaml.safe_load((FOLDER / f"{like}.yaml").read_text(encoding="utf-8"))
+        inherited |= base.get("sources", {}).keys()
+        like = base.get("like")
     used = set()
     for fact in facts_of(raw):
         assert fact["is"] == "unknown" or fact["source"], fact
         used.update(fact.get("source", []))
     used.update(spoken_sources(raw))
-    assert used == set(raw["sources"]), "a source that is used but not defined, or the reverse"
+    assert used <= own.keys() | inherited, "a source that is used but not defined"
+    assert own.keys() <= used, "a source that nothing was read in"
 
 
 def test_evidence_names_value_source_and_date(known: Catalog) -> None:
@@ -209,10 +226,9 @@ def test_home_is_free_by_statement_for_every_bucket_and_model(known: Catalog, na
     model = host.model("whatever:7b")
     assert not model.remote
     assert model.prices is not None
-    assert set(model.prices) == set(BUCKETS) - {"reasoning"}, "reasoning falls back to output"
-    assert set(model.prices.values()) == {Decimal(0)}
-    assert model.price_source is not None
-    assert model.price_source.date == "2026-11-25"
+    figures = model.prices.figures
+    assert set(figures) == set(BUCKETS) - {"reasoning"}, "reasoning falls back to output"
+    assert set(figures.values()) == {Decimal(0)}
     place = host.endpoints["default"].place_of(model)
     assert place.operator == place.processed_in == {"home"}
     assert (place.trains_on_data, place.retention_days) == ("never", 0)
@@ -243,21 +259,19 @@ def test_dialects(known: Catalog) -> None:
 
 
 def test_prices_stand_here_only_where_the_price_package_lacks_them(known: Catalog) -> None:
-    from genai_prices import data_snapshot
-
-    snapshot = data_snapshot.get_snapshot()
-    for host in (known.hosts[name] for name in HOSTED):
-        for model in (name for name in host.models if "*" not in name):
-            try:
-                found = host.genai_prices and snapshot.find_provider_model(
-                    model, None, host.genai_prices, None
-                )
-            except LookupError:
-                found = None
-            stated = host.models[model].prices is not None
-            wrong_there = f"{host.id}/{model}" in PRICED_WRONG_IN_THE_PACKAGE
-            assert not (found and stated) or wrong_there, f"{host.id}/{model}"
-            assert found or stated or f"{host.id}/{model}" in UNPRICED, f"{host.id}/{model}"
+    now = datetime.now(UTC)
+    for host in known.hosts.values():
+        if host.kind == "home" or host.plan is not None:
+            continue  # a machine at home and a plan charge no tokens
+        for model in host.models.values():
+            if model.prices is None or not host.genai_prices or "*" in model.id:
+                continue
+            found = list_prices.from_genai_prices(host.genai_prices, model.id)
+            listed = found.at(now) if found is not None else None
+            same = listed is not None and all(
+                getattr(listed, bucket) == price for bucket, price in model.prices.figures.items()
+            )
+            assert not same, f"{host.id}/{model.id}: the package says no less"
 
 
 # A host that somebody adds
@@ -276,9 +290,10 @@ def test_a_new_host_is_one_file_and_no_python(tmp_path: Path) -> None:
     assert (north.surcharge, south.surcharge) == (Decimal(1), Decimal("1.05"))
     model = host.model("small")
     assert (model.maker, model.maker_name) == (None, "Someone")
-    assert model.prices == {"input": Decimal("0.1"), "output": Decimal("0.25")}
-    assert model.price_source is not None
-    assert model.price_source.url == "https://newcomer.example/terms"
+    assert model.prices is not None
+    assert model.prices.figures == {"input": Decimal("0.1"), "output": Decimal("0.25")}
+    assert model.prices is not None
+    assert model.prices.source.url == "https://newcomer.example/terms"
     assert host.dialect.rename == {"seed": "random_seed"}
     assert host.dialect.refuses == {"store"}
     assert host.dialect.cached_read_paths == (("cached_tokens",),)
@@ -286,13 +301,117 @@ def test_a_new_host_is_one_file_and_no_python(tmp_path: Path) -> None:
     assert host.dialect.reasoning_paths == Dialect().reasoning_paths, "the wire's own stays"
 
 
-def test_a_later_folder_adds_to_and_replaces_an_earlier_one(tmp_path: Path) -> None:
-    own = altered(tmp_path, ("id: newcomer", "id: vllm"))
-    (own / "newcomer.yaml").rename(own / "vllm.yaml")
-    altered(own)
-    hosts = catalog.load(FOLDER, own).hosts
+def test_a_later_folder_adds_hosts_and_says_single_facts_otherwise(tmp_path: Path) -> None:
+    own = altered(tmp_path)
+    said = """\
+        place:
+          retention_days: {is: 0, source: [contract]}
+        endpoints:
+          eu: {processed_in: {is: [DE], source: [contract]}}
+        sources:
+          contract: {url: our contract of 2026, date: '2026-10-01'}
+        """
+    (own / "mistral.yaml").write_text(dedent(said), encoding="utf-8")
+    hosts, before = catalog.load(FOLDER, own).hosts, catalog.load(FOLDER).hosts["mistral"]
     assert {"newcomer", "openai"} <= set(hosts)
-    assert hosts["vllm"].name == "A new host"
+    mine = hosts["mistral"].endpoints
+    assert mine["eu"].place.processed_in == {"DE"}
+    assert mine["eu"].evidence["processed_in"] == "DE · our contract of 2026 · 2026-10-01"
+    assert {at.place.retention_days for at in mine.values()} == {0}
+    assert mine["global"].place.processed_in == before.endpoints["global"].place.processed_in
+    assert hosts["mistral"].models == before.models
+    assert before.endpoints["eu"].place.processed_in != {"DE"}, "only where the folder is named"
+
+
+def test_a_fault_in_an_own_file_is_told_where_it_stands(tmp_path: Path) -> None:
+    said = "id: mistral\nplace:\n  retention_days: {is: many, source: [docs]}\n"
+    (tmp_path / "mistral.yaml").write_text(said, encoding="utf-8")
+    with pytest.raises(CatalogError) as caught:
+        catalog.load(FOLDER, tmp_path)
+    wrong = caught.value.problems
+    assert len(wrong) == 2
+    assert all(text.startswith(f"{tmp_path / 'mistral.yaml'}:3: ") for text in wrong)
+    assert "there is no source `docs`" in " ".join(wrong)
+
+
+def test_one_contract_may_be_like_another(tmp_path: Path) -> None:
+    altered(tmp_path)
+    said = """\
+        id: newcomer-plan
+        like: newcomer
+        name: A plan of the new host
+        place: {trains_on_data: {is: by_default, source: [plan]}}
+        default_endpoint: plan
+        endpoints:
+          plan:
+            base_url: {is: 'https://plan.newcomer.example/v1', source: [plan]}
+            processed_in: {is: unknown}
+        models:
+          small: {context: {is: 2048, source: [plan]}}
+        plan:
+          name: Newcomer Coding
+          tiers:
+            Lite:
+              fees: {is: [{amount: '18', currency: USD}], source: [plan]}
+              windows: {is: [{per: 5h, unit: prompts, amount: '120'}], source: [plan]}
+          terms:
+            gateway: {is: forbidden, source: [plan]}
+            clients: {is: unknown}
+        sources:
+          plan: {url: 'https://newcomer.example/plan', date: '2026-11-02'}
+        """
+    (tmp_path / "newcomer-plan.yaml").write_text(dedent(said), encoding="utf-8")
+    plan = catalog.load(tmp_path).hosts["newcomer-plan"]
+    assert list(plan.endpoints) == ["plan"]
+    place = plan.endpoints["plan"].place
+    assert (place.trains_on_data, place.operator) == ("by_default", {"NO", "SE"})
+    assert plan.dialect.rename == {"seed": "random_seed"}
+    model = plan.models["small"]
+    assert (model.context, model.licence) == (2048, "MIT")
+    assert plan.plan is not None
+    assert (plan.plan.gateway, plan.plan.clients) == ("forbidden", None)
+    (lite,) = plan.plan.tiers.values()
+    assert lite.fees is not None
+    assert lite.windows is not None
+    assert lite.fees[0].amount == Decimal(18)
+    assert lite.windows[0].amount == Decimal(120)
+
+
+def test_what_is_like_itself_or_like_nobody_is_told(tmp_path: Path) -> None:
+    altered(tmp_path, ("id: newcomer\n", "id: newcomer\nlike: newcomer\n"))
+    assert problems(tmp_path) == (
+        f"{tmp_path / 'newcomer.yaml'}:2: the host `newcomer` is like itself; name another one",
+    )
+    altered(tmp_path, ("id: newcomer\n", "id: newcomer\nlike: nobody\n"))
+    (told,) = problems(tmp_path)
+    assert "the host `nobody` is in no folder" in told
+
+
+def test_an_endpoint_may_say_a_fact_of_a_model_otherwise(tmp_path: Path) -> None:
+    altered(
+        tmp_path,
+        (
+            "        retention_days: {is: 7, source: [site]}\n".replace("        ", "    ", 1),
+            (
+                "    retention_days: {is: 7, source: [site]}\n"
+                "    models:\n"
+                "      small: {prices: {is: {input: '7', output: '9', currency: CNY}, source: [site]}}\n"
+                "      only-here:\n"
+                "        {context: {is: unknown}, max_output: {is: unknown}, maker: {is: unknown},\n"
+                "         weights: {is: unknown}, licence: {is: unknown}}\n"
+            ),
+        ),
+    )
+    known = catalog.load(tmp_path)
+    north, south = known.at("newcomer", "north"), known.at("newcomer", "south")
+    assert set(north.models) == {"small"}
+    assert set(south.models) == {"small", "only-here"}
+    there = south.models["small"]
+    assert there.prices is not None
+    assert (there.prices.currency, there.context) == ("CNY", 4096)
+    here = north.models["small"].prices
+    assert here is not None
+    assert here.currency == "USD"
 
 
 def test_a_new_host_may_name_a_built_in_family(tmp_path: Path) -> None:

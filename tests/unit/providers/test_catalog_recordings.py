@@ -15,17 +15,24 @@ from tests.replay.corpus import CORPUS
 HOSTS = {
     "alibaba": "alibaba",
     "anthropic": "anthropic",
+    "azure": "azure-foundry",
     "bedrock": "amazon-bedrock",
     "cerebras": "cerebras",
+    "cloudflare": "cloudflare",
     "cohere": "cohere",
+    "copilot": "github-copilot",
     "deepseek": "deepseek",
     "gemini": "google-ai-studio",
     "groq": "groq",
+    "huggingface": "huggingface",
+    "lmstudio": "lm-studio",
     "mistral": "mistral",
     "moonshot": "moonshot",
     "openai": "openai",
     "openrouter": "openrouter",
+    "perplexity": "perplexity",
     "together": "together-ai",
+    "vercel-gateway": "vercel",
     "vertex": "google-vertex",
     "xai": "xai",
     "xiaomi": "xiaomi-mimo",
@@ -39,6 +46,8 @@ WIRES = {
     "bedrock_converse": "converse",
     "cohere_chat": "cohere",
 }
+# Taken by the host, and refused here: a model that no policy has judged would answer.
+REFUSED_BY_US = {("openrouter", "models")}
 INSIDE = {"gemini": "generationConfig", "converse": "inferenceConfig"}
 pytestmark = pytest.mark.skipif(
     not (CORPUS / "index.jsonl").is_file(),
@@ -73,6 +82,10 @@ def test_no_answered_request_has_a_field_that_is_called_refused() -> None:
         body = json.loads((CORPUS / row["path"]).read_bytes()).get("request")
         if isinstance(body, dict):
             seen.add(name)
-            against += [f"{row['path']}: {field}" for field in contradicted(wire, dialect, body)]
+            against += [
+                f"{row['path']}: {field}"
+                for field in contradicted(wire, dialect, body)
+                if (name, field) not in REFUSED_BY_US
+            ]
     assert not against
     assert {"anthropic", "openai", "mistral", "groq", "deepseek", "xai", "zai"} <= seen

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from providers.dialect import Dialect
 from providers.errors import ErrorKind, UpstreamError
 from providers.usage import MISSING, Usage
+from providers.wires.chat import repair
 from providers.wires.chat.errors import read_error, retry_after, write_error, write_stream_error
 from providers.wires.chat.response import read, tap, usage_of
 from providers.wires.chat.stream import StreamReader
@@ -100,6 +101,8 @@ def test_a_cost_that_the_host_states_is_kept_to_the_digit() -> None:
         (b'{"error":"plain words"}', ErrorKind.SERVER),
         (b'{"base_resp":{"status_code":1002,"status_msg":"slow"},"choices":null}', None),
         (b'{"code":30014,"message":"flat"}', None),
+        (b'{"choices":[],"base_resp":{"status_code":1008,"status_msg":"broke"}}', ErrorKind.QUOTA),
+        (b'{"choices":[{"finish_reason":"insufficient_system_resource"}]}', ErrorKind.OVERLOADED),
     ],
 )
 def test_a_200_that_is_no_answer(raw: bytes, kind: ErrorKind | None) -> None:
@@ -107,6 +110,44 @@ def test_a_200_that_is_no_answer(raw: bytes, kind: ErrorKind | None) -> None:
         tap(raw, PLAIN)
     if kind is not None:
         assert caught.value.kind is kind
+
+
+def _called(arguments: object, finish: str = "tool_calls") -> bytes:
+    function = {"name": "f", "arguments": arguments}
+    choice = {"message": {"tool_calls": [{"id": "c", "function": function}]}}
+    return json.dumps({"choices": [{**choice, "finish_reason": finish}]}).encode()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "clean"),
+    [
+        (json.dumps('{"city":"Paris"}'), '{"city":"Paris"}'),
+        ('{}{"city":"Paris"}', '{"city":"Paris"}'),
+        ({"city": "Paris"}, '{"city":"Paris"}'),
+        ("", "{}"),
+    ],
+)
+def test_the_calls_of_a_whole_answer_are_mended(arguments: object, clean: str) -> None:
+    mended = json.loads(repair.mended(_called(arguments)))
+    call = mended["choices"][0]["message"]["tool_calls"][0]
+    assert call == {"id": "c", "function": {"name": "f", "arguments": clean}}
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        _called('{"city": "Paris"}'),
+        _called("no object"),
+        _called('{"city": "Pa', finish="length"),
+        _called("", finish="length"),
+        b'{"choices":[{"message":{"content":"no call"}}]}',
+        b'{"tool_calls": broken',
+        b'["tool_calls"]',
+        b'{"choices":[{"message":{"tool_calls":["odd",{"function":"odd"}]}}, "odd"]}',
+    ],
+)
+def test_what_needs_no_mending_stays_byte_for_byte(raw: bytes) -> None:
+    assert repair.mended(raw) is raw
 
 
 def test_a_tap_names_states_and_calls() -> None:
@@ -250,6 +291,8 @@ def test_a_role_chunk_and_a_comment_are_no_content() -> None:
         (b'data: {"choices":"odd", broken\n\n', ErrorKind.MALFORMED),
         (b'data: {"x":"\xff"}\n\n', ErrorKind.MALFORMED),
         (chunk({"content": ""}, finish="error"), ErrorKind.SERVER),
+        (chunk({"content": ""}, finish="insufficient_system_resource"), ErrorKind.OVERLOADED),
+        (b'data: {"choices":[],"base_resp":{"status_code":1008}}\n\n', ErrorKind.QUOTA),
     ],
 )
 def test_a_fault_in_the_stream_ends_it(event: bytes, kind: ErrorKind) -> None:

@@ -101,15 +101,6 @@ def test_a_stream_asks_for_its_usage_and_keeps_the_clients_own_options() -> None
     assert "stream_options" not in json.loads(patch(HELLO, "m", Dialect()))
 
 
-def test_fields_get_the_hosts_names() -> None:
-    dialect = Dialect(rename={"max_completion_tokens": "max_tokens"})
-    sent = json.loads(patch({**HELLO, "max_completion_tokens": 9}, "m", dialect))
-    assert sent["max_tokens"] == 9
-    assert "max_completion_tokens" not in sent
-    both = json.loads(patch({**HELLO, "max_completion_tokens": 9, "max_tokens": 5}, "m", dialect))
-    assert both["max_tokens"] == 5
-
-
 def test_a_field_the_host_refuses_is_named() -> None:
     dialect = Dialect(refuses=frozenset({"logit_bias"}))
     assert refused({**HELLO, "logit_bias": {}}, dialect) == "logit_bias"

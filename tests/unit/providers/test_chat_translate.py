@@ -492,6 +492,10 @@ def test_the_form_of_the_answer(output: Any, structured: Any, said: Any, lost: A
     assert (written.body.get("response_format"), written.lost) == (said, lost)
 
 
+# A host with another word for thinking than most.
+ADAPTIVE = {("thinking", "type"): ("adaptive", "disabled")}
+
+
 @pytest.mark.parametrize(
     ("thinking", "dialect", "said", "lost"),
     [
@@ -505,6 +509,8 @@ def test_the_form_of_the_answer(output: Any, structured: Any, said: Any, lost: A
         (Thinking("none"), Dialect(thinking_switch="type"), {"thinking": {"type": "disabled"}}, ()),
         (Thinking("high"), Dialect(thinking_switch="type"), {"thinking": {"type": "enabled"}, "reasoning_effort": "high"}, ()),
         (Thinking("high"), Dialect(thinking_switch="type", efforts={"high": ""}), {"thinking": {"type": "enabled"}}, ()),
+        (Thinking("high"), Dialect(thinking_switch="type", efforts={"high": ""}, allows=ADAPTIVE), {"thinking": {"type": "adaptive"}}, ()),
+        (Thinking("none"), Dialect(thinking_switch="type", allows=ADAPTIVE), {"thinking": {"type": "disabled"}}, ()),
         (Thinking("none"), Dialect(thinking_switch="enable"), {"enable_thinking": False}, ()),
         (Thinking(budget=9, effort="low"), Dialect(thinking_switch="enable", efforts={"low": ""}), {"enable_thinking": True, "thinking_budget": 9}, ()),
         (Thinking("high"), Dialect(refuses=frozenset({"reasoning_effort"})), {}, ("thinking",)),
@@ -523,20 +529,19 @@ def test_bands_of_thought() -> None:
     ]  # fmt: skip
 
 
-def test_fields_by_the_hosts_names_and_what_it_lacks() -> None:
+def test_fields_that_the_host_lacks_by_whatever_name() -> None:
     asked = request(
         max_output=5, seed=1, top_k=3, stop=("a", "b", "c"), logit_bias={"1": 1}, user="u" * 65,
         service_tier="standard_only", n=2, extras={"odd": 1},
     )  # fmt: skip
     dialect = Dialect(
         rename={"max_completion_tokens": "max_tokens", "seed": "random_seed"},
-        refuses=frozenset({"logit_bias", "n"}),
+        refuses=frozenset({"logit_bias", "n", "random_seed"}),
         max_stops=2,
     )
     written = sent(asked, dialect)
-    assert set(written.lost) == {"odd", "top_k", "stop", "logit_bias", "service_tier", "n"}
-    assert written.body["max_tokens"] == 5
-    assert written.body["random_seed"] == 1
+    assert set(written.lost) == {"odd", "top_k", "stop", "logit_bias", "service_tier", "n", "seed"}
+    assert written.body["max_completion_tokens"] == 5
     assert written.body["stop"] == ["a", "b"]
     assert len(written.body["user"]) == 64
     assert sent(request(top_k=3), Dialect(takes=frozenset({"top_k"}))).body["top_k"] == 3

@@ -214,6 +214,41 @@ def test_what_the_hosts_own_file_says_stands_before_what_all_share() -> None:
     assert native.kind is K.RATE_LIMITED
 
 
+def test_an_error_that_stands_bare_is_read_by_the_hosts_own_codes() -> None:
+    flat = Dialect(
+        error_kinds={
+            "20012": "not_found",
+            "30014": "auth",
+            "must be less than max_seq_len": "context_too_long",
+        }
+    )
+    for status, code, message, kind in (
+        (401, 30014, "Token is invalid", K.AUTH),
+        (400, 30014, "Token is invalid", K.AUTH),
+        (400, 20012, "Model does not exist. Please check it carefully.", K.NOT_FOUND),
+        (400, 20015, "length of prompt_tokens (9) must be less than max_seq_len (8).", K.CONTEXT_TOO_LONG),
+        (403, 1, "real name verification is needed", K.FORBIDDEN),
+        (429, 2, "Request was rejected due to rate limiting", K.RATE_LIMITED),
+        (503, 50505, "Model service overloaded", K.OVERLOADED),
+    ):  # fmt: skip
+        raw = json.dumps({"code": code, "message": message, "data": None}).encode()
+        fault = read_error(status, {}, raw, flat)
+        assert (fault.kind, fault.message, fault.code) == (kind, message, str(code))
+    # A gateway before the host says a bare text.
+    assert read_error(401, {}, b'"Invalid token"').kind is K.AUTH
+
+
+def test_what_is_wrong_may_stand_where_others_name_the_field() -> None:
+    raw = json.dumps(error("Param Incorrect", "400", "", param="invalid video format, only mp4"))
+    fault = read_error(400, {}, raw.encode())
+    assert fault.message == "Param Incorrect: invalid video format, only mp4"
+    assert fault.kind is K.BAD_REQUEST
+    long = json.dumps(error("Request Error", "400", "", param="input exceeds the context length"))
+    assert read_error(400, {}, long.encode()).kind is K.CONTEXT_TOO_LONG
+    named = json.dumps(error("no such field", "x", None, param="messages[0].role"))
+    assert read_error(400, {}, named.encode()).message == "no such field"
+
+
 def test_an_error_inside_a_200() -> None:
     assert error_of({"code": 429, "message": "x"}, 200).kind is K.RATE_LIMITED
     assert error_of({"http_code": "429", "message": "x"}, 200).kind is K.RATE_LIMITED

@@ -118,11 +118,18 @@ def test_peek_names_the_fault(more: dict[str, Any], param: str) -> None:
     assert caught.value.param == param
 
 
+def test_a_host_that_has_the_model_in_its_path_alone() -> None:
+    there = Dialect(names_model=False)
+    assert "model" not in json.loads(patch(body(), "theirs", there))
+    assert "model" not in write(request(), "theirs", there).body
+    assert write(request(), "theirs", PLAIN).body["model"] == "theirs"
+
+
 def test_patch_and_refused() -> None:
     own = body(unknown={"a": 1}, temperature=1)
-    dialect = Dialect(rename={"temperature": "heat"}, refuses=frozenset({"top_k"}))
+    dialect = Dialect(refuses=frozenset({"top_k"}))
     assert json.loads(patch(own, "theirs", dialect)) == {
-        "model": "theirs", "max_tokens": 100, "messages": [HI], "unknown": {"a": 1}, "heat": 1,
+        "model": "theirs", "max_tokens": 100, "messages": [HI], "unknown": {"a": 1}, "temperature": 1,
     }  # fmt: skip
     assert own["model"] == "m"
     assert refused(own, dialect) is None

@@ -356,8 +356,8 @@ def test_patch_sets_the_model_and_asks_the_host_to_keep_nothing() -> None:
     }  # fmt: skip
     assert body["model"] == "alias"
     assert json.loads(patch({**body, "store": True}, "r", PLAIN))["store"] is True
-    renaming = Dialect(rename={"input": "in"}, refuses=frozenset({"store"}))
-    assert json.loads(patch(body, "r", renaming)) == {"model": "r", "unknown": [1], "in": "x"}
+    storeless = Dialect(refuses=frozenset({"store"}))
+    assert json.loads(patch(body, "r", storeless)) == {"model": "r", "unknown": [1], "input": "x"}
     assert refused({"model": "m", "top_p": 1}, Dialect(refuses=frozenset({"top_p"}))) == "top_p"
     assert refused({"model": "m", "top_p": None}, Dialect(refuses=frozenset({"top_p"}))) is None
 

@@ -300,7 +300,6 @@ def test_the_form_of_the_answer(output: Any, more: Any, expected: Any, lost: Any
 def test_what_the_host_refuses_goes_and_is_named() -> None:
     dialect = Dialect(
         refuses=frozenset({"temperature", "store", "include", "parallel_tool_calls", "text"}),
-        rename={"max_output_tokens": "max_tokens"},
         developer_role=False,
     )
     found = written(
@@ -308,7 +307,7 @@ def test_what_the_host_refuses_goes_and_is_named() -> None:
         dialect=dialect, temperature=1.0, parallel_tools=True, verbosity="low", max_output=50,
     )  # fmt: skip
     assert set(found.lost) == {"temperature", "parallel_tools", "verbosity"}
-    assert set(found.body) == {"model", "input", "max_tokens"}
+    assert set(found.body) == {"model", "input", "max_output_tokens"}
     assert found.body["input"][0]["role"] == "system"
 
 

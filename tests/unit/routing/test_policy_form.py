@@ -57,7 +57,7 @@ def test_a_mistake_in_a_rule_is_named_with_what_would_be_right(rule, path, messa
     assert right in found[0].right
 
 
-@pytest.mark.parametrize("word", ["facts_age_days", "price", "quantisation"])
+@pytest.mark.parametrize("word", ["price"])
 @pytest.mark.parametrize("part", ["require", "forbid"])
 def test_words_of_the_contract_that_come_later_are_refused_by_name(word, part):
     (found,) = problems(f"rules: [{{name: r, {part}: {{{word}: 3}}}}]")

@@ -1,0 +1,113 @@
+"""``entrepot models --mine``: what the config lets clients ask for, who answers, at what price."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from billing.pricing import Price
+from gateway.commands import hosts
+from gateway.commands.screen import print_json, say, show
+from gateway.config import ModelForm
+from gateway.setup import Setup
+from routing.plan import Route
+
+COLUMNS = ("model", "route", "USD/M in", "out", "maker", "operator", "place", "weights", "can call")
+
+
+def tell(setup: Setup, *, as_json: bool) -> None:
+    """Show each name that can be asked for with its routes: price, maker, operator, place."""
+    found = [_model(setup, name) for name in setup.config.models]
+    if as_json:
+        print_json(
+            {"config": setup.hash, "currency": "USD", "per": "1000000 tokens", "models": found}
+        )
+        return
+    if not found:
+        say("no models are configured: name some under `models:` in the config")
+        return
+    show(COLUMNS, [row for told in found for row in _rows(told)], right=("USD/M in", "out"))
+    say(
+        "",
+        "A route can be asked for by its own name too. Prices: US dollars per million tokens, now;",
+        "+ says that long prompts cost more. With `--json` each says where it comes from.",
+    )
+
+
+def _model(setup: Setup, name: str) -> dict[str, Any]:
+    entry = setup.config.models[name]
+    candidates = setup.candidates(name)
+    alias = None if isinstance(entry, ModelForm) else entry
+    return {
+        "model": name,
+        "alias_of": alias,
+        "prefer": candidates.prefer if candidates is not None else None,
+        "routes": [
+            _route(setup, route) for route in (candidates.routes if candidates is not None else ())
+        ],
+    }
+
+
+def _route(setup: Setup, route: Route) -> dict[str, Any]:
+    price = route.prices.at(datetime.now(UTC)) if route.prices is not None else None
+    facts = route.facts
+    return {
+        "route": route.name,
+        "usd_in": _figure(price.input if price is not None else None),
+        "usd_out": _figure(price.output if price is not None else None),
+        "usd_per_hour": _figure(route.usd_per_hour),
+        "longer_prompts_cost_more": bool(price is not None and price.above_prompt_tokens),
+        "price_from": _origin(price),
+        "maker": _known(facts.maker),
+        "operator": _known(facts.operator),
+        "processed_in": _known(facts.processed_in),
+        "weights": facts.weights or "unknown",
+        "licence": facts.licence or "unknown",
+        "context": route.context,
+        "why_not": hosts.why_not(setup.providers[route.provider]) or None,
+    }
+
+
+def _rows(told: dict[str, Any]) -> list[tuple[str, ...]]:
+    if told["alias_of"] is not None:
+        return [(told["model"], f"as {told['alias_of']}", *[""] * (len(COLUMNS) - 2))]
+    name = told["model"] + (" (cheapest first)" if told["prefer"] == "cheapest" else "")
+    return [
+        (
+            name,
+            route["route"],
+            *_prices(route),
+            *(_words(route[fact]) for fact in ("maker", "operator", "processed_in")),
+            route["weights"],
+            "yes" if route["why_not"] is None else f"no: {route['why_not']}",
+        )
+        for route in told["routes"]
+    ]
+
+
+def _prices(route: dict[str, Any]) -> tuple[str, str]:
+    if route["usd_per_hour"] is not None:
+        return f"{route['usd_per_hour']}/h", ""
+    more = "+" if route["longer_prompts_cost_more"] else ""
+    into, out = route["usd_in"], route["usd_out"]
+    return (
+        f"{into}{more}" if into is not None else "unknown",
+        f"{out}{more}" if out is not None else "unknown",
+    )
+
+
+def _figure(value: Decimal | None) -> str | None:
+    return None if value is None else f"{value.normalize():f}"
+
+
+def _origin(price: Price | None) -> str | None:
+    return None if price is None else " · ".join(filter(None, (price.source, price.date)))
+
+
+def _known(value: frozenset[str] | None) -> list[str] | str:
+    return sorted(value) if value else "unknown"
+
+
+def _words(value: list[str] | str) -> str:
+    return value if isinstance(value, str) else ", ".join(value)
