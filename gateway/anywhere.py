@@ -7,6 +7,7 @@ more; ``@fp8`` to exactly that. Policy, price and health then choose among what 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
 
 from gateway.routes import Provider
 from providers import precision
@@ -37,11 +38,17 @@ def parts(asked: str) -> tuple[str, frozenset[str] | None]:
 
 
 def routes_to(asked: str, providers: Mapping[str, Provider]) -> Iterator[str]:
-    """Give the routes (``provider/model``) that ``any/…`` means, in the order of the config."""
+    """Give the routes (``provider/model``) that ``any/…`` means, in the order of the config.
+
+    A model that its host has ended is none of them.
+    """
     family, rounded = parts(asked)
+    today = datetime.now(UTC).date()
     for name, owner in providers.items():
         for model in owner.host.models.values():
             if "*" in model.id or model.family != family or not model.one_model:
+                continue
+            if model.ended(today):
                 continue
             if rounded is None or model.quantisation in rounded:
                 yield f"{name}/{model.id}"

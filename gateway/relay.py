@@ -133,6 +133,7 @@ async def _whole(house: House, attempt: Attempt, answer: Answer, send: Send, clo
     raw = await answer.read(ANSWER_MAX_BYTES)
     call, lane = attempt.call, attempt.lane
     media = answer.content_type
+    _note_who(attempt, answer, raw)
     if lane.relayed:
         tap = lane.wire.passing.tap(raw, lane.dialect)
         _remember(house, attempt, tap.states)
@@ -156,6 +157,13 @@ async def _whole(house: House, attempt: Attempt, answer: Answer, send: Send, clo
     attempt.committed = attempt.call.record.answered = True
     attempt.call.record.status = 200
     await send_body(send, 200, headers, raw)
+
+
+def _note_who(attempt: Attempt, answer: Answer, data: bytes) -> None:
+    """Say in the entry who answered behind an aggregator, where its answer says so."""
+    at = attempt.route.endpoint.served_by
+    if at is not None and (name := at.named(answer.headers, data)):
+        attempt.notes.append(f"answered by {name}")
 
 
 def _mended(attempt: Attempt, raw: bytes) -> bytes:
@@ -224,6 +232,7 @@ async def _stream(
             out = bytes(held)
             held.clear()
             attempt.first_content_ms = attempt.elapsed_ms()
+            _note_who(attempt, answer, data)
             if not attempt.committed:
                 await _start_stream(attempt, send)
             content = True

@@ -101,6 +101,7 @@ def provider(
         ),
         signer=None if isinstance(made, str) else made,
         server=host.server,
+        served_by=host.served_by,
     )
     return Provider(
         name=name,
@@ -258,6 +259,9 @@ def _place(owner: Provider, model: Model) -> tuple[Place, Mapping[str, str]]:
     if elsewhere:
         place = NOWHERE_KNOWN
         evidence.update(dict.fromkeys(PLACE_FACTS, elsewhere))
+    elif "operator" in model.place:
+        # Somebody else runs it: what is stated of this provider is not stated of them.
+        return place, evidence
     stated = {name: value for name, value in owner.form.facts if value is not None}
     for name, value in stated.items():
         stated[name] = frozenset(value) if isinstance(value, tuple) else value

@@ -225,6 +225,13 @@ class EndpointForm(SpeechForm, PlaceForm):
     settings: dict[str, SettingForm] = Field(default_factory=dict)
 
 
+class ServedByForm(Form):
+    """Where an aggregator's answer names the host that gave it."""
+
+    header: Header | None = None
+    field: str = ""
+
+
 class FamiliesForm(Form):
     """A file under ``families/``."""
 
@@ -259,6 +266,7 @@ class HostForm(SpeechForm):
     launcher: str | None = None
     models_path: Fact[str] | None = None
     server: ServerForm | None = None
+    served_by: Fact[ServedByForm] | None = None
     settings: dict[str, SettingForm] = Field(default_factory=dict)
     plan: PlanForm | None = None
     sources: dict[str, SourceForm]

@@ -39,6 +39,7 @@ from providers.host import (
     Setting,
     WirePath,
 )
+from providers.served_by import ServedBy
 
 # Facts that no family has.
 MODELS_OWN = (
@@ -129,14 +130,7 @@ def frozen_host(
         genai_prices=form.genai_prices if own_prices is None else own_prices or None,
         default_endpoint=form.default_endpoint,
         endpoints=MappingProxyType(endpoints),
-        models=MappingProxyType(
-            {
-                name: _model(name, said, families.get(said.family or ""), sources, spoken, below,
-                             above)
-                for name, said in forms.items()
-                if _is_at(endpoint, said)
-            }
-        ),
+        models=_models(forms, endpoint, families, sources, (spoken, below, above)),
         dialects=dialects(spoken, [*below, *above]),
         usual_ports=tuple(value(form.usual_ports) or ()),
         health_path=value(form.health_path),
@@ -144,10 +138,32 @@ def frozen_host(
         models_path=value(form.models_path),
         sources=sources,
         elsewhere=frozenset(name for name, said in forms.items() if not _is_at(endpoint, said)),
+        served_by=_served_by(form),
         status=value(form.status),
         plan=frozen_plan(form.plan, sources) if form.plan is not None else None,
         server=frozen_server(form.server) if form.server is not None else None,
     )  # fmt: skip
+
+
+def _models(
+    forms: Mapping[str, ModelForm],
+    endpoint: str,
+    families: Mapping[str, Family],
+    sources: Sources,
+    speech: tuple[tuple[str, ...], list[Layer], list[Layer]],
+) -> Mapping[str, Model]:
+    return MappingProxyType(
+        {
+            name: _model(name, said, families.get(said.family or ""), sources, *speech)
+            for name, said in forms.items()
+            if _is_at(endpoint, said)
+        }
+    )
+
+
+def _served_by(form: HostForm) -> ServedBy | None:
+    said = value(form.served_by)
+    return ServedBy(said.header or "", said.field) if said is not None else None
 
 
 def _is_at(endpoint: str, said: ModelForm) -> bool:

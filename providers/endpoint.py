@@ -12,6 +12,7 @@ from providers.auth import static
 from providers.client import Target, target
 from providers.home_server import Server
 from providers.host import WirePath
+from providers.served_by import ServedBy
 
 TARGETS_MAX = 4096
 
@@ -47,7 +48,7 @@ class Endpoint:
     from a wire to its place, ``headers`` from a wire to the fixed headers of a call on it, and
     ``forward`` to the client's headers that are passed on. ``own_forward`` are passed on whatever
     the wire. ``signer`` is None where the credential stands in the headers. ``server`` is what a
-    server at home tells of itself.
+    server at home tells of itself, ``served_by`` where an aggregator's answer names who gave it.
     """
 
     provider: str
@@ -61,6 +62,7 @@ class Endpoint:
     own_forward: tuple[bytes, ...] = ()
     signer: Signer | None = None
     server: Server | None = None
+    served_by: ServedBy | None = None
     _targets: dict[tuple[str, str, str, bool, bool], Target] = field(
         default_factory=dict, repr=False, compare=False
     )
@@ -140,6 +142,7 @@ def endpoint(
     timeouts: Timeouts,
     signer: Signer | None = None,
     server: Server | None = None,
+    served_by: ServedBy | None = None,
 ) -> Endpoint:
     """Bind address and credential of a configured provider; ``base_url`` "" means launched."""
     headers = {}
@@ -164,4 +167,5 @@ def endpoint(
         own_forward=tuple(sorted(forward)),
         signer=signer,
         server=server,
+        served_by=served_by,
     )

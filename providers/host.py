@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 from providers.dialect import Dialect
 from providers.home_server import Server
+from providers.served_by import ServedBy
 
 AuthKind = Literal["bearer", "header", "none", "aws", "google", "entra"]
 CHAT = "chat"
@@ -189,6 +190,10 @@ class Model:
     evidence: Mapping[str, str] = field(default_factory=_none)
     dates: Mapping[str, date | None] = field(default_factory=_none)
 
+    def ended(self, today: date) -> bool:
+        """Whether its host does not serve it any more."""
+        return self.until is not None and self.until <= today
+
 
 @dataclass(frozen=True, slots=True)
 class HostEndpoint:
@@ -249,9 +254,9 @@ class Host:
 
     ``auth_kind`` aws signs each call and google sends a token that expires; a fixed key given to
     either goes as a bearer token. ``status`` is whether it can be used at all, None where nobody
-    looked. ``elsewhere`` are models that it serves at its other endpoints only. ``plan`` is what a
-    subscription's key is bound to, None for keys charged by the token.
-    ``server`` is what a server at home tells of itself.
+    looked. ``served_by`` is where an aggregator names who answered. ``elsewhere`` are models that
+    it serves at its other endpoints only. ``plan`` is what a subscription's key is bound to, None
+    for keys charged by the token. ``server`` is what a server at home tells of itself.
     """
 
     id: str
@@ -273,6 +278,7 @@ class Host:
     models_path: str | None
     sources: Mapping[str, Source]
     elsewhere: frozenset[str] = frozenset()
+    served_by: ServedBy | None = None
     status: Literal["live", "preview", "closed", "retired"] | None = None
     plan: Plan | None = None
     server: Server | None = None

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from tests.facts import comparing, plans, weights
+from tests.facts import comparing, files, own_models, plans, weights
 from tests.facts.comparing import Difference, differences
 from tests.facts.files import EAST, are_here, file, providers
-from tests.facts.readings import FAMILIES, HOSTS, LOCAL, PLANS
+from tests.facts.readings import FAMILIES, HOSTS, LOCAL, PLANS, RUN_BY
 from tests.facts.tolerated import TOLERATED
 
 pytestmark = pytest.mark.skipif(
@@ -34,6 +34,20 @@ def judge(key: str, found: list[Difference]) -> None:
 @pytest.mark.parametrize("key", HOSTS)
 def test_a_host_says_what_the_facts_say(key: str) -> None:
     judge(key, list(differences(key)))
+
+
+@pytest.mark.parametrize("key", RUN_BY)
+def test_a_model_is_run_by_whom_the_facts_say(key: str) -> None:
+    judge(f"{key} operators", list(own_models.operator_differences(key)))
+
+
+def test_a_routers_suffix_leads_to_the_host_of_that_name() -> None:
+    judge("huggingface_router suffixes", list(own_models.suffix_differences("huggingface_router")))
+
+
+@pytest.mark.parametrize("key", HOSTS)
+def test_a_model_ends_on_the_day_of_the_facts(key: str) -> None:
+    judge(f"{key} ends", list(own_models.end_differences(key)))
 
 
 @pytest.mark.parametrize(("key", "plan"), PLANS)
@@ -83,6 +97,31 @@ def test_a_difference_is_found(
     monkeypatch.setattr(comparing, "providers", lambda: facts)
     subjects = [one.subject.split(" ")[0] for one in differences("groq")]
     assert subject.split(" ")[0] in subjects
+
+
+@pytest.mark.parametrize(
+    ("key", "path", "value", "subject"),
+    [
+        ("perplexity", "data.note", "nothing is said", "phrase"),
+        ("anthropic", "jurisdiction.hq_country", "CA", "operator of anthropic/claude-opus-5-5"),
+    ],
+)
+def test_a_difference_of_a_models_operator_is_found(
+    monkeypatch: pytest.MonkeyPatch, key: str, path: str, value: str, subject: str
+) -> None:
+    facts = deepcopy(providers())
+    part, name = path.split(".")
+    facts[key][part][name] = value
+    monkeypatch.setattr(files, "providers", lambda: facts)
+    subjects = [one.subject for one in own_models.operator_differences("perplexity")]
+    assert [one for one in subjects if one.startswith(subject)]
+
+
+def test_a_difference_of_a_models_end_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    facts = deepcopy(providers())
+    facts["scaleway"]["models"][0]["shutdown"] = "2027-01-01"
+    monkeypatch.setattr(files, "providers", lambda: facts)
+    assert list(own_models.end_differences("scaleway"))
 
 
 def test_nothing_of_the_facts_is_left_out() -> None:

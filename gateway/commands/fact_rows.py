@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from providers.catalog_facts import Other, Told
@@ -42,6 +42,11 @@ class Clock:
 def days_in_words(days: int) -> str:
     """Return a number of days for people."""
     return "today" if days == 0 else "1 day" if days == 1 else f"{days} days"
+
+
+def end_in_words(until: date, now: datetime) -> str:
+    """Return when a host ends a model, or that it has."""
+    return f"{'ended' if until <= now.date() else 'ends'} {until.isoformat()}"
 
 
 def fact_rows(facts: Iterable[Told], clock: Clock) -> Iterator[tuple[str, str, str]]:

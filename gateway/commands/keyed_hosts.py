@@ -104,8 +104,9 @@ def _at_its_variable(
 
 
 def _asked(host: Host) -> Iterable[Model]:
+    today = datetime.now(UTC).date()
     for model in host.models.values():
-        if "*" not in model.id and model.wires != (COMPLETIONS,):
+        if "*" not in model.id and model.wires != (COMPLETIONS,) and not model.ended(today):
             yield model
 
 

@@ -11,6 +11,7 @@ import typer
 
 from gateway import offers
 from gateway.commands import models_of_config
+from gateway.commands.fact_rows import end_in_words
 from gateway.commands.reading import ConfigOption, config_path, load_config, load_setup
 from gateway.commands.screen import JsonOption, fail, print_json, progress, say, show
 from gateway.commands.where import KNOWN, ConditionError, Test, names_of, number, test_of
@@ -134,6 +135,7 @@ def document(offer: Offer, now: datetime) -> dict[str, Any]:
         "family": offer.model.family or None,
         "kind": offer.kind,
         "status": offer.status or "unknown",
+        "until": offer.model.until,
         "billing": offer.billing,
         "usd_in": _figure(price.input if price is not None else None),
         "usd_out": _figure(price.output if price is not None else None),
@@ -175,7 +177,7 @@ def _row(offer: Offer, now: datetime, *, marks: bool) -> tuple[str, ...]:
     facts = offer.facts
     mark = f"{MARK if offer.is_configured else ' '} " if marks else ""
     return (
-        mark + _name(offer),
+        mark + _name(offer, now),
         *prices_in_cells(offer, now),
         "?" if offer.model.context is None else tokens_in_short(offer.model.context),
         *(_words(value) for value in (facts.maker, facts.operator, facts.processed_in)),
@@ -184,8 +186,10 @@ def _row(offer: Offer, now: datetime, *, marks: bool) -> tuple[str, ...]:
     )
 
 
-def _name(offer: Offer) -> str:
+def _name(offer: Offer, now: datetime) -> str:
     notes = [offer.status] if offer.status in ("closed", "retired") else []
+    if offer.model.until is not None:
+        notes.append(end_in_words(offer.model.until, now))
     return f"{offer.name}{endpoints_in_words(offer)}" + "".join(f" [{note}]" for note in notes)
 
 

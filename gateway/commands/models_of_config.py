@@ -8,6 +8,7 @@ from typing import Any
 
 from billing.pricing import Price
 from gateway.commands import hosts
+from gateway.commands.fact_rows import end_in_words
 from gateway.commands.screen import print_json, say, show
 from gateway.config import ModelForm
 from gateway.setup import Setup
@@ -65,6 +66,7 @@ def _route(setup: Setup, route: Route) -> dict[str, Any]:
         "weights": facts.weights or "unknown",
         "licence": facts.licence or "unknown",
         "context": route.context,
+        "until": setup.providers[route.provider].host.model(route.model).until,
         "why_not": hosts.why_not(setup.providers[route.provider]) or None,
     }
 
@@ -80,10 +82,16 @@ def _rows(told: dict[str, Any]) -> list[tuple[str, ...]]:
             *_prices(route),
             *(_words(route[fact]) for fact in ("maker", "operator", "processed_in")),
             route["weights"],
-            "yes" if route["why_not"] is None else f"no: {route['why_not']}",
+            _callable(route, datetime.now(UTC)),
         )
         for route in told["routes"]
     ]
+
+
+def _callable(route: dict[str, Any], now: datetime) -> str:
+    if route["why_not"] is not None:
+        return f"no: {route['why_not']}"
+    return f"yes, {end_in_words(route['until'], now)}" if route["until"] is not None else "yes"
 
 
 def _prices(route: dict[str, Any]) -> tuple[str, str]:

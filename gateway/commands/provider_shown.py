@@ -26,7 +26,7 @@ from providers.host import Source
 
 MODEL_COLUMNS = ("model", "in", "out", "context", "largest out", "rounded to", "facts", "family")
 # What a model's row has no room for, and what differs from the endpoint.
-OWN_FACTS = ("remote", *OPERATOR_FACTS, *PLACE_FACTS, "tools_wire")
+OWN_FACTS = ("remote", *OPERATOR_FACTS, *PLACE_FACTS, "surcharge", "tools_wire", "until")
 NAMED_MOST = 4
 
 

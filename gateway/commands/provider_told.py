@@ -169,7 +169,7 @@ def _stated_over(owner: Provider, facts: Iterable[Told]) -> Iterator[Told]:
 def depends(about: About) -> list[tuple[str, str]]:
     """Return on what the facts of this entry depend, each with what it decides."""
     found = [("the address", words_) for words_ in _by_address(about)]
-    own = ("remote", *OPERATOR_FACTS, *OWN_PLACE_FACTS)
+    own = ("remote", *OPERATOR_FACTS, *OWN_PLACE_FACTS, "surcharge")
     by_model: dict[str, list[str]] = {}
     for name, facts in {**about.models, **about.patterns}.items():
         if said := ", ".join(one.name for one in facts if one.name in own):

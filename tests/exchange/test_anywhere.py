@@ -178,3 +178,17 @@ def test_a_base_model_goes_on_with_texts_and_answers_no_chat(tmp_path: Path) -> 
             asked = {"model": "swahili", "prompt": "Habari"}
             answer = found.client.post("/v1/completions", json=asked)
     assert answer.json()["choices"][0]["text"] == " yako"
+
+
+def test_a_model_that_its_host_has_ended_is_none_of_them(
+    tmp_path: Path, hosts: dict[str, Upstream]
+) -> None:
+    write_hosts(tmp_path / "catalog")
+    file = tmp_path / "catalog" / "silent.yaml"
+    text = file.read_text(encoding="utf-8")
+    ended = "family: glm-5.2\n    until: {is: '2026-11-16', source: [terms]}"
+    file.write_text(text.replace("family: glm-5.2", ended), encoding="utf-8")
+    setup = compile_setup(read(made(tmp_path, hosts), {}))
+    found = setup.candidates("listed")
+    assert found is not None
+    assert [route.name for route in found.routes] == ["exact/small", "rounded/small"]

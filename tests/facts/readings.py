@@ -287,3 +287,107 @@ FAMILIES: Mapping[str, tuple[str, ...]] = {
         "apertus-v1.1-4b",
     ),
 }
+
+# A phrase about who answers for some models of a host -> each model and whose they are, by the key
+# of the facts.
+RUN_BY: Mapping[str, Mapping[str, Mapping[str, str]]] = {
+    "azure_foundry": {
+        "Claude in Foundry: Anthropic is the processor": {
+            "claude-opus-5-5": "anthropic",
+            "claude-sonnet-4-5": "anthropic",
+        },
+    },
+    "oracle_oci": {
+        "Gemini is reached over the Google interconnect": {
+            "google.gemini-2.5-pro": "google_vertex",
+        },
+        "proprietary OpenAI models map to OpenAI-hosted endpoints": {"openai.gpt-5": "openai"},
+    },
+    "deepinfra": {
+        "the proxied Google/Anthropic models": {
+            "google/gemini-2.5-pro": "google_vertex",
+            "anthropic/claude-4-sonnet": "anthropic",
+        },
+    },
+    "github_copilot": {
+        "OpenAI + GitHub Azure; Claude on AWS, Anthropic and GCP; Gemini on GCP": {
+            "gpt-6.1-sol": "azure_foundry",
+            "claude-opus-5.5": "anthropic",
+            "gemini-3.8-flash": "google_vertex",
+        },
+    },
+    "perplexity": {
+        "third-party models on the Agent API follow their own vendors": {
+            "anthropic/claude-opus-5-5": "anthropic",
+            "openai/gpt-6-luna": "openai",
+            "google/gemini-4-argon": "google_vertex",
+            "xai/grok-4.7": "xai",
+            "nobody/knows": "",
+        },
+    },
+    "t_systems": {
+        "the hub also forwards to GPT (Azure), Claude and Gemini (GCP)": {
+            "gpt-4.1": "azure_foundry",
+            "claude-sonnet-4": "google_vertex",
+            "gemini-2.5-pro": "google_vertex",
+            "text-nobody-knows": "",
+        },
+    },
+}
+# The end of a model's name at a router -> the key of the facts; "" is one that they do not have.
+SUFFIXES: Mapping[str, str] = {
+    "baseten": "",
+    "cerebras": "cerebras",
+    "cohere": "cohere",
+    "deepinfra": "deepinfra",
+    "fal-ai": "",
+    "featherless-ai": "",
+    "fireworks-ai": "fireworks",
+    "groq": "groq",
+    "hf-inference": "",
+    "novita": "",
+    "nscale": "",
+    "openai": "openai",
+    "ovhcloud": "ovhcloud",
+    "publicai": "",
+    "replicate": "",
+    "scaleway": "scaleway",
+    "together": "together",
+    "wavespeed": "",
+    "zai-org": "zai",
+}
+# A phrase about the end of models -> each of them with its last day.
+ENDS: Mapping[str, Mapping[str, Mapping[str, str]]] = {
+    "openai": {
+        "gpt-5, gpt-5-mini, gpt-5-nano shut down 2026-12-11": {
+            "gpt-5": "2026-12-11",
+            "gpt-5-mini": "2026-12-11",
+            "gpt-5-nano": "2026-12-11",
+        },
+    },
+    "fireworks": {
+        "litellm lists gpt-oss-120b and glm-5p3-flash-us as ended 2026-11-07": {
+            "glm-5p3-flash-us": "2026-11-07",
+        },
+    },
+    # The month alone is known: the last day of it.
+    "cerebras": {"gone from the roster in 2026-09": {"gemma-4-31b": "2026-09-30"}},
+    "deepseek": {
+        "deepseek-chat, deepseek-reasoner ended 2026-07-24": {
+            "deepseek-chat": "2026-07-24",
+            "deepseek-reasoner": "2026-07-24",
+        },
+    },
+    "moonshot": {
+        "moonshot-v1-* and kimi-k2.5 on 2026-08-31": {
+            "moonshot-v1-8k": "2026-08-31",
+            "kimi-k2.5": "2026-08-31",
+        },
+    },
+    "xiaomi_mimo": {
+        "mimo-v2.5 and v2.5-pro offline 2026-10-21": {
+            "mimo-v2.5": "2026-10-21",
+            "mimo-v2.5-pro": "2026-10-21",
+        },
+    },
+}

@@ -27,7 +27,7 @@ NOT_SPOKEN: Mapping[str, str] = {
 class Excuse:
     """``cases`` is a pattern of ids, ``problem`` words of what is wrong with them.
 
-    ``clients`` and ``manners`` narrow it; empty is all.
+    ``clients`` and ``manners`` narrow it; empty is all. ``refused``: the host itself said no.
     """
 
     cases: str
@@ -35,12 +35,14 @@ class Excuse:
     reason: str
     clients: tuple[str, ...] = ()
     manners: tuple[str, ...] = ()
+    refused: bool = False
 
 
 NOT_ASKED = "the host was not asked"
 TWO_ANSWERS = "two answers in one body"
 FORCED = "cannot be made to call a tool"
 SCHEMA = "keeps no JSON schema"
+LACKS = "its host takes no"
 EXCUSES: tuple[Excuse, ...] = (
     Excuse(
         "*/alibaba/*", FORCED,
@@ -53,8 +55,9 @@ EXCUSES: tuple[Excuse, ...] = (
         manners=("own",),
     ),
     Excuse(
-        "*/cerebras/*Image*", NOT_ASKED,
-        "recorded to see it refused: the catalogue knows that this model takes no images there",
+        "*", LACKS,
+        "recorded to see it refused: the catalogue knows that the model cannot do that there",
+        manners=("own",), refused=True,
     ),
     Excuse(
         "*/ollama/*", FORCED,
@@ -144,6 +147,7 @@ def excuse(case: Case, client: str, manner: str, problem: str) -> Excuse | None:
     for one in EXCUSES:
         fits = fnmatchcase(case.id, one.cases) and one.problem in problem
         fits = fits and (not one.clients or client in one.clients)
+        fits = fits and (not one.refused or case.status >= 400)
         if fits and (not one.manners or manner in one.manners):
             return one
     return None

@@ -84,7 +84,7 @@ def _chat(said: list[Json], stream: bool, found: Truth) -> None:
     found.choices = [places[place] for place in sorted(places)]
     if not found.choices:
         found.fault = "no choices"
-    found.usage = _chat_usage(used)
+    found.usage, found.cached = _chat_usage(used), cached_in(used)
 
 
 def _chat_delta(
@@ -125,9 +125,13 @@ def _chat_usage(used: Any) -> tuple[int, int] | None:
     thought = (used.get("completion_tokens_details") or {}).get("reasoning_tokens") or 0
     if thought and used.get("total_tokens") == into + out + thought:
         out += thought
-    cached = (used.get("prompt_tokens_details") or {}).get("cached_tokens") or 0
-    # More of it cached than there was: one host counts what it had cached beside the rest.
-    return into + (cached if cached > into else 0), out
+    return into, out
+
+
+def cached_in(used: Any) -> int:
+    """Return how much of a prompt a chat answer calls cached."""
+    details = used.get("prompt_tokens_details") if isinstance(used, dict) else None
+    return int((details or {}).get("cached_tokens") or 0)
 
 
 # Responses.

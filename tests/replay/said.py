@@ -29,11 +29,13 @@ class Truth:
     """What a recording says. ``usage`` is (tokens in, tokens out), None where it says nothing.
 
     ``fault`` is why this is no good answer, "" where it is one; ``words`` the host's own of it.
-    ``shows`` is what it holds beside words and calls.
+    ``shows`` is what it holds beside words and calls, ``cached`` how many of the tokens in it calls
+    cached, where that is read.
     """
 
     choices: list[Alternative] = field(default_factory=list)
     usage: tuple[int, int] | None = None
+    cached: int = 0
     fault: str = ""
     words: str = ""
     shows: set[str] = field(default_factory=set)
