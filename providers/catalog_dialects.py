@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from decimal import Decimal
+from itertools import chain, combinations
 from types import MappingProxyType
 from typing import Any
 
 from providers.catalog_dialect_form import CaseForm, DialectFields, DialectForm, SpeechForm
-from providers.dialect import Case, Dialect, Range, made_ready, merged
+from providers.dialect import Case, Dialect, Range
 
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+_PLAIN = Dialect()
+_DEFAULTS = {field.name: getattr(_PLAIN, field.name) for field in fields(Dialect)}
+SETS = frozenset(name for name, value in _DEFAULTS.items() if isinstance(value, frozenset))
+MAPPINGS = frozenset(name for name, value in _DEFAULTS.items() if isinstance(value, Mapping))
 PATHS = ("allows", "clamps", "defaults", "sets")  # mappings whose keys are paths with dots
 
 
@@ -31,16 +37,70 @@ def layer(form: SpeechForm) -> Layer:
 
 
 def dialects(wires: Iterable[str], layers: list[Layer]) -> Mapping[str, Dialect]:
-    """Return the dialect of each wire; a later layer stands above an earlier one."""
+    """Return the dialect of each wire; a later layer stands above an earlier one.
+
+    Mappings, sets and cases add to those below, everything else takes its place.
+    """
     found: dict[str, Dialect] = {}
     for wire in wires:
-        dialect = Dialect()
+        said: dict[str, Any] = {}
         for one in layers:
-            for said in (one.every, one.by_wire.get(wire)):
-                # Most layers say nothing of most wires, and the catalogue has many models.
-                dialect = merged(dialect, said) if said else dialect
-        found[wire] = made_ready(dialect)
+            _lay(said, one.every)
+            _lay(said, one.by_wire.get(wire, NOTHING))
+        found[wire] = _with_variants(said) if "cases" in said else _made(said)
     return MappingProxyType(found)
+
+
+def _lay(below: dict[str, Any], said: Mapping[str, Any]) -> None:
+    for name, value in said.items():
+        before = below.get(name)
+        if before is not None and name in MAPPINGS:
+            below[name] = {**before, **value}
+        elif before is not None and (name in SETS or name == "cases"):
+            below[name] = [*before, *value]
+        else:
+            below[name] = value
+
+
+def _with_variants(said: dict[str, Any]) -> Dialect:
+    cases: tuple[Case, ...] = tuple(said.pop("cases"))
+    conditions = frozenset(chain.from_iterable(case.when for case in cases))
+    variants = {}
+    for some in chain.from_iterable(
+        combinations(sorted(conditions), n) for n in range(len(conditions) + 1)
+    ):
+        variant = dict(said)
+        for case in cases:
+            if case.when <= set(some):
+                _lay(variant, case.said)
+        variants[frozenset(some)] = _made(variant)
+    return _made(
+        {**said, "cases": cases, "conditions": conditions, "variants": MappingProxyType(variants)}
+    )
+
+
+def _made(said: Mapping[str, Any]) -> Dialect:
+    """Return a dialect with what a request must not work out anew."""
+    values = dict(said)
+    for name in SETS & values.keys():
+        values[name] = frozenset(values[name])
+    for name in MAPPINGS & values.keys():
+        values[name] = MappingProxyType(values[name])
+    rename, allows, clamps = (values.get(name, NOTHING) for name in ("rename", "allows", "clamps"))
+    bounds = (*values.get("drops", ()), *allows, *clamps)
+    fills = bool(values.get("defaults") or values.get("sets"))
+    if not (rename or bounds or fills):
+        return Dialect(**values)
+    # A name that is put otherwise never reaches the host, which refuses the other spelling.
+    values["refuses"] = values.get("refuses", frozenset()).difference(rename)
+    theirs = {path[0] for path in (*allows, *(path for path in clamps if clamps[path].alters))}
+    ours = {name for name, place in rename.items() if place.split(".")[0] in theirs}
+    return Dialect(
+        **values,
+        watched=frozenset(theirs | ours),
+        touched=frozenset({*rename, *(path[0] for path in bounds)}),
+        fills=fills,
+    )
 
 
 def _said(form: DialectFields) -> dict[str, Any]:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from itertools import chain, combinations
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal
 
 Path = tuple[str, ...]
-# Layers add to these; everything else of an upper layer takes the place of the lower one's.
-ADDED = ("cases",)
 
 
 def _nothing() -> Mapping[Any, Any]:
@@ -164,61 +161,6 @@ class Dialect:
     def under(self, conditions: frozenset[str]) -> Dialect:
         """Return the dialect that holds while ``conditions`` do; others than its own are ignored.
 
-        Raises ``KeyError`` on a dialect that ``made_ready`` has not seen.
+        Raises ``KeyError`` on a dialect whose variants were not made, as the catalogue makes them.
         """
         return self.variants[conditions & self.conditions] if self.cases else self
-
-
-def made_ready(dialect: Dialect) -> Dialect:
-    """Return ``dialect`` with what a request must not work out anew: its variants and the like."""
-    dialect = _watched(dialect)
-    if not dialect.cases:
-        return dialect
-    conditions = frozenset(chain.from_iterable(case.when for case in dialect.cases))
-    axes = sorted(conditions)
-    plain = replace(dialect, cases=())
-    found = {}
-    for some in chain.from_iterable(combinations(axes, n) for n in range(len(axes) + 1)):
-        variant = plain
-        for case in dialect.cases:
-            if case.when <= set(some):
-                variant = merged(variant, case.said)
-        found[frozenset(some)] = _watched(variant)
-    return replace(dialect, variants=MappingProxyType(found), conditions=conditions)
-
-
-def _watched(dialect: Dialect) -> Dialect:
-    # A name that is put otherwise never reaches the host, which refuses the other spelling.
-    refuses = dialect.refuses.difference(dialect.rename)
-    bounded = [*dialect.allows, *(path for path, at in dialect.clamps.items() if at.alters)]
-    theirs = {path[0] for path in bounded}
-    ours = {name for name, place in dialect.rename.items() if place.split(".")[0] in theirs}
-    bounds = (*dialect.drops, *dialect.allows, *dialect.clamps)
-    return replace(
-        dialect,
-        refuses=refuses,
-        watched=frozenset(theirs | ours),
-        touched=frozenset({*dialect.rename, *(path[0] for path in bounds)}),
-        fills=bool(dialect.defaults or dialect.sets),
-    )
-
-
-def merged(base: Dialect, said: Mapping[str, Any]) -> Dialect:
-    """Return ``base`` with what is said laid over it; None leaves the base's value.
-
-    Mappings, sets and cases add to those of the base, everything else takes their place.
-    """
-    new: dict[str, Any] = {}
-    for name, value in said.items():
-        if value is None:
-            continue
-        before = getattr(base, name)
-        if isinstance(before, frozenset):
-            new[name] = before | frozenset(value)
-        elif name in ADDED:
-            new[name] = (*before, *value)
-        elif isinstance(before, Mapping):
-            new[name] = MappingProxyType({**before, **value})
-        else:
-            new[name] = value
-    return replace(base, **new)

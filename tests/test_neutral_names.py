@@ -59,18 +59,30 @@ def provider_names() -> frozenset[str]:
     return frozenset((USUAL_SPELLINGS | ids | joined) - rooms - EVERYDAY_WORDS)
 
 
+@cache
+def provider_pattern() -> re.Pattern[str]:
+    """Return what finds one of them at the beginning of a word."""
+    # Long single words may go on ("deepseekv3"); the others are whole: "xai" but not "xaina".
+    names = (
+        name if len(name) >= 6 and " " not in name else rf"{name}(?![a-z])"
+        for name in sorted(provider_names())
+    )
+    return re.compile(rf"(?<![a-z])(?:{'|'.join(names)})")
+
+
+@cache
+def everyday_ids() -> frozenset[str]:
+    """Return the ids of the catalogue that are everyday words."""
+    ids = {path.stem for path in (ROOT / "providers/catalog").glob("*.yaml")}
+    return frozenset(EVERYDAY_WORDS & ids)
+
+
+@cache
 def named_in(text: str) -> str | None:
     """Return the provider that ``text`` names, at the beginning of a word, or None."""
-    if _squeeze(text) in EVERYDAY_WORDS & {
-        path.stem for path in (ROOT / "providers/catalog").glob("*.yaml")
-    }:
+    if _squeeze(text) in everyday_ids():
         return _squeeze(text)
-    # Long single words may go on ("deepseekv3"); the others are whole: "xai" but not "xaina".
-    pattern = "|".join(
-        name if len(name) >= 6 and " " not in name else rf"{name}(?![a-z])"
-        for name in provider_names()
-    )
-    found = re.search(rf"(?<![a-z])(?:{pattern})", words(text))
+    found = provider_pattern().search(words(text))
     return found.group() if found else None
 
 

@@ -107,6 +107,8 @@ def _write_narrowed(catalog: Path, entry: str, wire: str, name: str) -> None:
     host = yaml.load((BUILTIN / f"{entry}.yaml").read_text(encoding="utf-8"), Loader)
     host["id"] = name
     host.pop("launcher", None)
+    # What a server at home is asked now and then would take the answers that wait for a client.
+    host.pop("server", None)
     host["endpoints"] = {
         at: said
         for at, said in host["endpoints"].items()
