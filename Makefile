@@ -9,8 +9,8 @@ CONFIG ?= config.example.yaml
 run: .venv/run.stamp
 	.venv/bin/entrepot serve --config $(CONFIG)
 
-# Two workers; a file's tests stay together, for what they share.
-WORKERS ?= 2
+# More workers than cores, since many tests wait; a file's tests stay together, for what they share.
+WORKERS ?= 3
 test: .venv/dev.stamp
 	$(PY) -m pytest -m "not browser and not slow" -n $(WORKERS) --dist loadfile
 
