@@ -116,9 +116,7 @@ class Lanes:
             return False
         if relay.refused(self.body, dialect) is not None:
             return False
-        if dialect.watched.isdisjoint(self.body):
-            return True
-        return not deviations.adapted(self.body, dialect).altering
+        return not deviations.altered(self.body, dialect, relay.effort)
 
     def counting(self, route: Route) -> Lane | Cannot:
         """Return how ``route`` is asked for a number of tokens: on a wire that counts there."""

@@ -15,6 +15,7 @@ from providers.dialect import Dialect, Range
 
 Json = dict[str, Any]
 Path = tuple[str, ...]
+DO_NOT = "none"  # the effort of a client that wants no thinking
 _NOTHING: Any = object()
 
 
@@ -47,7 +48,17 @@ def concerned(body: Json, dialect: Dialect, effort: Path = ()) -> bool:
     """
     if dialect.fills or not dialect.touched.isdisjoint(body):
         return True
-    return bool(dialect.efforts and effort and effort[0] in body)
+    return bool(effort and effort[0] in body and (dialect.efforts or not dialect.thinking_off))
+
+
+def altered(body: Json, dialect: Dialect, effort: Path = ()) -> bool:
+    """Whether ``body`` has a value that the host does not take, in whose place another would alter
+    the answer.
+    """
+    stop = effort and effort[0] in body and not dialect.thinking_off
+    if not stop and dialect.watched.isdisjoint(body):
+        return False
+    return bool(adapted(body, dialect, effort).altering)
 
 
 def adapted(body: Json, dialect: Dialect, effort: Path = ()) -> Adapted:
@@ -55,7 +66,10 @@ def adapted(body: Json, dialect: Dialect, effort: Path = ()) -> Adapted:
     if not concerned(body, dialect, effort):
         return Adapted(body)
     work = _Work(body)
-    if effort and dialect.efforts:
+    if effort:
+        if work.get(effort) == DO_NOT and not dialect.thinking_off:
+            field = ".".join(effort)
+            work.altering.append(Altered(field, f"cannot be told not to think (`{field}`)"))
         work.say(effort, dialect.efforts)
     for name, place in dialect.rename.items():
         work.move(name, tuple(place.split(".")))

@@ -66,7 +66,7 @@ models:
     maker: {is: unknown}
     weights: {is: unknown}
     licence: {is: unknown}
-    dialects: {chat: {source: [terms], thinks: always}}
+    dialects: {chat: {source: [terms], thinks: always, thinking_off: false, efforts: {none: low}}}
 sources:
   terms: {url: 'https://newcomer.example/terms', date: '2026-11-01'}
 """
@@ -187,6 +187,18 @@ def test_words_for_effort_are_the_hosts_own(strict: Running, upstream: Upstream)
     assert answer.headers["x-entrepot-lost"] == "reasoning_effort"
     chat(strict, reasoning_effort="high")
     assert sent(upstream)["reasoning_effort"] == "high"
+
+
+def test_a_model_that_always_thinks_is_not_told_otherwise_in_silence(
+    strict: Running, lenient: Running, upstream: Upstream
+) -> None:
+    answer = chat(strict, "always", reasoning_effort="none")
+    assert answer.status_code == 400
+    assert answer.json()["error"]["param"] == "reasoning_effort"
+    assert "cannot be told not to think" in answer.json()["error"]["message"]
+    answer = chat(lenient, "always", reasoning_effort="none")
+    assert sent(upstream)["reasoning_effort"] == "low"
+    assert "reasoning_effort none to low" in answer.headers["x-entrepot-changed"]
 
 
 class TestConditions:
