@@ -161,6 +161,9 @@ def _call(said: dict[str, Any], ids: set[str]) -> ir.ToolCall:
         raise UpstreamError(ErrorKind.MALFORMED, "a tool call without a name", status=200)
     identity = call_id(said.get("toolUseId"), len(ids), ids)
     given = said.get("input")
+    if given is not None and not isinstance(given, dict):
+        text = f"the arguments for {name[:100]!r} are no JSON object"
+        raise UpstreamError(ErrorKind.MALFORMED, text, status=200)
     # Written by the model as an object, which is all that this wire hands on of its words.
     try:
         arguments = _encode(given).decode() if given is not None else "{}"

@@ -126,6 +126,14 @@ def test_a_call_ended_like_a_text_is_still_a_call() -> None:
     )
 
 
+@pytest.mark.parametrize("given", [[1], "text", 3, True])
+def test_arguments_that_are_no_object_are_a_fault(given: Any) -> None:
+    with pytest.raises(UpstreamError) as fault:
+        answer({"toolUse": {"toolUseId": "a", "name": "w", "input": given}})
+    assert fault.value.kind is ErrorKind.MALFORMED
+    assert answer({"toolUse": {"toolUseId": "a", "name": "w", "input": None}})
+
+
 def test_a_stop_before_the_first_word() -> None:
     assert answer(stop="content_filtered").choices == (ir.Choice((), "filter"),)
     found, reader = events(START, ended("content_filtered"), META)
