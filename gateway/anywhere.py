@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 
 from gateway.routes import Provider
 from providers import precision
-from providers.host import Model
 
 ANY = "any"
 PREFIX = f"{ANY}/"
@@ -67,8 +66,3 @@ def expanded(
             routes_to(route, providers) if route.startswith(PREFIX) else (route,)
         )
     return [name for name in found if pin is None or name.partition("/")[0] == pin]
-
-
-def families(models: Iterable[Model]) -> set[str]:
-    """Return what may stand behind ``any/`` for these models."""
-    return {model.family for model in models if model.one_model}

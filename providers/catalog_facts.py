@@ -11,6 +11,7 @@ from typing import Any
 from providers.catalog import Written
 from providers.catalog_evidence import Sources, day, sources_of, words
 from providers.catalog_form import (
+    FAMILY_FACTS,
     MODEL_FACTS,
     PLACE_FACTS,
     ChoiceForm,
@@ -99,7 +100,7 @@ def model_facts(written: Written, endpoint: str, name: str) -> list[Told]:
     said = models_at(written, endpoint)[name]
     family = written.families.get(said.family or "")
     found = []
-    for fact in (*MODEL_FACTS, "can", "cannot"):
+    for fact in FAMILY_FACTS:
         if own := getattr(said, fact):
             found.append(_told(fact, own, sources))
         elif family is not None and getattr(family.form, fact):
@@ -118,8 +119,7 @@ def model_facts(written: Written, endpoint: str, name: str) -> list[Told]:
 def family_facts(written: Written, name: str) -> list[Told]:
     """Return what is said of a family at every host. Raises ``KeyError``."""
     family = written.families[name]
-    facts = (*MODEL_FACTS, "can", "cannot")
-    return [_of_family(fact, family) for fact in facts if getattr(family.form, fact)]
+    return [_of_family(fact, family) for fact in FAMILY_FACTS if getattr(family.form, fact)]
 
 
 def _of_family(fact: str, family: Family) -> Told:

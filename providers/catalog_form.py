@@ -29,6 +29,8 @@ from providers.catalog_values import (
 
 PLACE_FACTS = ("processed_in", "trains_on_data", "retention_days", "zdr")
 MODEL_FACTS = ("maker", "weights", "licence", "context", "max_output")
+# All that a family may say, and a model at a host instead of it.
+FAMILY_FACTS = (*MODEL_FACTS, "can", "cannot", "wires")
 Refusal = Literal[
     "tools",
     "forced_tools",

@@ -12,7 +12,7 @@ from typing import Any
 from providers.catalog_dialects import Layer, dialects, layer
 from providers.catalog_evidence import Sources, day, sources_of, told, value
 from providers.catalog_form import (
-    MODEL_FACTS,
+    FAMILY_FACTS,
     PLACE_FACTS,
     AuthForm,
     ChoiceForm,
@@ -293,7 +293,7 @@ def _model(
     facts: dict[str, Fact[Any]] = {}
     evidence: dict[str, str] = {}
     dates: dict[str, date | None] = {}
-    for fact in (*MODEL_FACTS, "can", "cannot", "wires"):
+    for fact in FAMILY_FACTS:
         own = getattr(said, fact)
         found = own or (getattr(family.form, fact) if family else None)
         if found is not None:

@@ -25,6 +25,23 @@ _BLANK = re.compile(r"\{([a-z_]+)\}")
 Country = str  # ISO 3166 alpha-2, or "home", or "EEA" (some country of it, not said which)
 
 
+def with_blanks(address: str) -> re.Pattern[str]:
+    """Return what fits an address, or a part of one; a blank in braces stands for one word of it.
+
+    A blank that stands there twice is the same word both times; each is a group by its name.
+    """
+    parts, seen, made = _BLANK.split(address), set[str](), ""
+    for index, part in enumerate(parts):
+        if not index % 2:
+            made += re.escape(part)
+        elif part in seen:
+            made += f"(?P={part})"
+        else:
+            seen.add(part)
+            made += rf"(?P<{part}>[A-Za-z0-9_-]+)"
+    return re.compile(made)
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """Where a fact was read; ``date`` is that of the source, in words where it has none."""
@@ -224,17 +241,8 @@ class HostEndpoint:
         """Whether ``base_url`` is this endpoint's own with its blanks filled, one segment each."""
         if self.base_url is None:
             return False
-        parts = _BLANK.split(self.base_url.rstrip("/"))
-        pattern, seen = "", set()
-        for index, part in enumerate(parts):
-            if not index % 2:
-                pattern += re.escape(part)
-            elif part in seen:
-                pattern += f"(?P={part})"
-            else:
-                seen.add(part)
-                pattern += rf"(?P<{part}>[A-Za-z0-9_-]+)"
-        return re.fullmatch(pattern, base_url.rstrip("/")) is not None
+        pattern = with_blanks(self.base_url.rstrip("/"))
+        return pattern.fullmatch(base_url.rstrip("/")) is not None
 
     def place_of(self, model: Model) -> Place:
         """Return what holds for ``model`` here: nothing, where it runs on other machines."""

@@ -13,9 +13,8 @@ from gateway.commands.keyed_hosts import filled
 from gateway.foreign.draft import Source
 from gateway.foreign.names import NamesForm, WordForm
 from providers.catalog import Catalog
-from providers.host import Host, HostEndpoint
+from providers.host import Host, HostEndpoint, with_blanks
 
-_BLANK = re.compile(r"\{([a-z_]+)\}")
 # What stands behind a base URL in a wire's path; of some, people take the version with it or not.
 _CALLS = tuple(
     re.compile(rf"/{call}$")
@@ -158,16 +157,16 @@ def _fit(endpoint: HostEndpoint, netloc: str, path: str) -> tuple[int, dict[str,
     best: tuple[int, dict[str, str]] | None = None
     for base, wire_path in _addresses(endpoint):
         parts = urlsplit(base)
-        at = _pattern(parts.netloc).fullmatch(netloc)
+        at = with_blanks(parts.netloc).fullmatch(netloc)
         if at is None:
             continue
         whole = parts.path + wire_path
         wires = [(WIRE, call.sub("", whole)) for call in _CALLS if call.search(whole)]
         for level, own in (*wires, (BASE, parts.path)):
-            same = _pattern(own).fullmatch(path)
+            same = with_blanks(own).fullmatch(path)
             if same is not None and (best is None or best[0] < level):
                 best = level, {**at.groupdict(), **same.groupdict()}
-        leads = _pattern(parts.path).match(path) if parts.path else None
+        leads = with_blanks(parts.path).match(path) if parts.path else None
         if (leads or parts.path.startswith(path)) and (best is None or best[0] < PART):
             best = PART, {**at.groupdict(), **(leads.groupdict() if leads else {})}
         if best is None:
@@ -178,17 +177,3 @@ def _fit(endpoint: HostEndpoint, netloc: str, path: str) -> tuple[int, dict[str,
 def _addresses(endpoint: HostEndpoint) -> Iterator[tuple[str, str]]:
     for wire in endpoint.wires.values():
         yield (wire.base_url or endpoint.base_url or "").rstrip("/"), wire.path
-
-
-def _pattern(text: str) -> re.Pattern[str]:
-    """Return a pattern of a part of an address; a blank stands for one word of it."""
-    parts, seen, made = _BLANK.split(text), set[str](), ""
-    for index, part in enumerate(parts):
-        if not index % 2:
-            made += re.escape(part)
-        elif part in seen:
-            made += f"(?P={part})"
-        else:
-            seen.add(part)
-            made += rf"(?P<{part}>[A-Za-z0-9_-]+)"
-    return re.compile(made)

@@ -10,20 +10,19 @@ import asyncio
 import json
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
+from providers.auth.renewed import Clock, Renewed, now
 from providers.client import Client, target
 from providers.errors import ErrorKind, UpstreamError
 
 DIRECTORY = "https://login.microsoftonline.com"
 SCOPE = "https://ai.azure.com/.default"
-# A token that ends within this time is renewed; while that fails it still serves to its end.
-RENEW_BEFORE = timedelta(minutes=5)
 TIMEOUT_S = 10.0
 ANSWER_MAX_BYTES = 64 * 1024
 # How the tools that make such credentials spell what they write.
@@ -61,15 +60,11 @@ class EntraTokens:
     the environment (``AZURE_TENANT_ID``, ``AZURE_CLIENT_ID``, ``AZURE_CLIENT_SECRET``).
     """
 
-    def __init__(
-        self, source: str = "", clock: Callable[[], datetime] = lambda: datetime.now(UTC)
-    ) -> None:
+    def __init__(self, source: str = "", clock: Clock = now) -> None:
         self._source = source
         self._clock = clock
-        self._lock = asyncio.Lock()
         self._application: Application | None = None
-        self._token = ""
-        self._until = datetime.min.replace(tzinfo=UTC)
+        self._renewed = Renewed(self._renew, clock)
 
     async def headers(self) -> dict[str, str]:
         """Return the headers that carry a good token. Raises ``UpstreamError``.
@@ -77,15 +72,7 @@ class EntraTokens:
         Kind ``auth`` where the credential is refused or unreadable, ``connect`` where nobody could
         be asked. However many ask at once, one exchange is made.
         """
-        if not self._lasts(RENEW_BEFORE):
-            async with self._lock:
-                if not self._lasts(RENEW_BEFORE):
-                    try:
-                        await self._renew()
-                    except UpstreamError:
-                        if not self._lasts(timedelta()):
-                            raise
-        return {"authorization": f"Bearer {self._token}"}
+        return await self._renewed.headers()
 
     async def sign(
         self, _method: str, _url: str, _headers: Mapping[str, str], _body: bytes
@@ -93,11 +80,7 @@ class EntraTokens:
         """Return ``headers``: a token holds for every call."""
         return await self.headers()
 
-    def _lasts(self, longer_than: timedelta) -> bool:
-        return bool(self._token) and self._clock() < self._until - longer_than
-
-    async def _renew(self) -> None:
-        # Under the lock.
+    async def _renew(self) -> tuple[dict[str, str], datetime]:
         if self._application is None:
             self._application = await asyncio.to_thread(application, self._source)
         asked = self._clock()
@@ -107,7 +90,7 @@ class EntraTokens:
         seconds = int(lasts) if isinstance(lasts, int | str) and str(lasts).isdigit() else 0
         if not isinstance(token, str) or not token or not seconds:
             raise UpstreamError(ErrorKind.MALFORMED, "the token endpoint's answer holds no token")
-        self._token, self._until = token, asked + timedelta(seconds=seconds)
+        return {"authorization": f"Bearer {token}"}, asked + timedelta(seconds=seconds)
 
 
 def application(source: str) -> Application:

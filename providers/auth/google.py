@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from importlib import import_module
@@ -17,11 +17,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from providers.auth.renewed import Clock, Renewed, now
 from providers.errors import ErrorKind, UpstreamError
 
 SCOPES = ("https://www.googleapis.com/auth/cloud-platform",)
-# A token that ends within this time is renewed; while that fails it still serves to its end.
-RENEW_BEFORE = timedelta(minutes=5)
 TIMEOUT_S = 10
 _CODE = re.compile(r"[a-z_]{3,40}")
 
@@ -33,15 +32,11 @@ class GoogleTokens:
     "" for the application default credentials (environment, the machine's own account).
     """
 
-    def __init__(
-        self, source: str = "", clock: Callable[[], datetime] = lambda: datetime.now(UTC)
-    ) -> None:
+    def __init__(self, source: str = "", clock: Clock = now) -> None:
         self._source = source
         self._clock = clock
-        self._lock = asyncio.Lock()
         self._credentials: Any = None
-        self._headers: Mapping[str, str] | None = None
-        self._until = datetime.min.replace(tzinfo=UTC)
+        self._renewed = Renewed(partial(asyncio.to_thread, self._renew), clock)
 
     async def headers(self) -> dict[str, str]:
         """Return the headers that carry a good token. Raises ``UpstreamError``.
@@ -49,16 +44,7 @@ class GoogleTokens:
         Kind ``auth`` where the credential is refused or unreadable, ``connect`` where nobody could
         be asked. However many ask at once, one exchange is made, in a thread.
         """
-        if self._headers is not None and self._clock() < self._until - RENEW_BEFORE:
-            return dict(self._headers)
-        async with self._lock:
-            if self._headers is None or self._clock() >= self._until - RENEW_BEFORE:
-                try:
-                    await asyncio.to_thread(self._renew)
-                except UpstreamError:
-                    if self._headers is None or self._clock() >= self._until:
-                        raise
-            return dict(self._headers or {})
+        return await self._renewed.headers()
 
     async def sign(
         self, _method: str, _url: str, _headers: Mapping[str, str], _body: bytes
@@ -66,8 +52,8 @@ class GoogleTokens:
         """Return ``headers``: a token holds for every call."""
         return await self.headers()
 
-    def _renew(self) -> None:
-        # In a thread, under the lock.
+    def _renew(self) -> tuple[dict[str, str], datetime]:
+        # In a thread.
         library = _library()
         errors = library.errors
         try:
@@ -91,7 +77,7 @@ class GoogleTokens:
         until = self._clock() + timedelta(hours=1)
         if isinstance(expiry, datetime):
             until = expiry.replace(tzinfo=UTC)
-        self._headers, self._until = headers, until
+        return headers, until
 
 
 def _library() -> SimpleNamespace:
