@@ -16,6 +16,14 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     ``cost_pico`` 1e-12 US dollars, None where unknown. ``attempt`` counts from 1 within its
     request, and every attempt has an entry. ``operator`` and ``place`` are country codes with
     commas between, or "unknown".
+
+    ``purpose`` is why the host was asked: ``call``; ``hedge`` (a second attempt beside the first);
+    ``continue`` (the rest of a stream that broke off); ``count`` (a number of tokens); ``shadow``
+    and ``judge`` (nothing of their answers reaches a client). ``decision`` is how the routes of the
+    request were chosen, in the form of ``routing.explain.compact``. ``prompt_most`` and
+    ``output_most`` are the size that it was judged by. ``cache_lost_tokens`` stood in the cache of
+    ``moved_from``, the route that the conversation left, and ``cache_lost_pico`` is what that cost,
+    None where unknown.
     """
 
     attempt_id: str  # our own: request_id + "." + attempt; hosts use their ids twice
@@ -66,6 +74,15 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     first_content_ms: int | None = None
     total_ms: int = 0
     served_model: str = ""  # the model that the answer names
+    purpose: str = "call"
+    needs: str = ""  # what the request needs of a route (tools, images), with commas between
+    prompt_most: int = 0
+    output_most: int | None = None
+    decision: str = ""
+    moved_from: str = ""
+    cache_lost_tokens: int = 0
+    cache_lost_pico: int | None = 0
+    verdict: str = ""  # what a judge made of a shadow's answer: same, better, worse; "" for none
 
     @property
     def prompt_tokens(self) -> int:

@@ -123,6 +123,13 @@ class _Account:
         self.held = 0
         self.end = end
 
+    def left(self, now: datetime) -> int:
+        """Return what is neither spent nor held; a period that is over is begun anew."""
+        if now >= self.end:
+            # Calls still under way keep their holds: what they cost falls into the new period.
+            self.spent, self.end = 0, period_end(self.rule.per, now)
+        return int(self.rule.usd * PICO_PER_USD) - self.spent - self.held
+
 
 class Hold:
     """What one call has set aside. Settle it once; a second settlement does nothing."""
@@ -202,13 +209,25 @@ class Limits:
         """Whether some budget counts the calls of this key and team."""
         return any(rule.covers(key, team) for rule in self._accounts)
 
-    def hold(self, key: str, team: str, tokens: int, ceiling: int | None) -> Hold:
+    def left(self, key: str, team: str) -> int:
+        """Return what the tightest budget of this key and team has left, 1e-12 dollars, at least 0.
+
+        Raises ``ValueError`` where no budget counts them.
+        """
+        now = datetime.fromtimestamp(self._clock(), self._zone)
+        open_ = (a.left(now) for rule, a in self._accounts.items() if rule.covers(key, team))
+        return max(0, min(open_))
+
+    def hold(
+        self, key: str, team: str, tokens: int, ceiling: int | None, *, rated: bool = True
+    ) -> Hold:
         """Set aside ``tokens`` and ``ceiling`` (1e-12 dollars) for one call of ``key``.
 
         ``ceiling`` None is an unknown price: refused where a budget covers the call, because what
-        cannot be priced cannot be held. Raises ``OverLimitError``, and then nothing is set aside.
+        cannot be priced cannot be held. ``rated`` False: it is no request of the key's own, and
+        counts against its budgets alone. Raises ``OverLimitError``, and then nothing is set aside.
         """
-        rate = self._rates.get(key)
+        rate = self._rates.get(key) if rated else None
         if rate is None and not self._accounts:
             return _FREE
         now = self._clock()
@@ -223,9 +242,7 @@ class Limits:
     def _check(self, account: _Account, ceiling: int | None, now: float) -> None:
         rule = account.rule
         when = datetime.fromtimestamp(now, self._zone)
-        if when >= account.end:
-            # Calls still under way keep their holds: what they cost falls into the new period.
-            account.spent, account.end = 0, period_end(rule.per, when)
+        left = account.left(when)
         if ceiling is None:
             raise OverLimitError(
                 "budget_exceeded",
@@ -233,7 +250,6 @@ class Limits:
                 "state one under providers.<name>.prices in the config",
                 None,
             )
-        left = int(rule.usd * PICO_PER_USD) - account.spent - account.held
         if ceiling > left:
             raise OverLimitError(
                 "budget_exceeded",

@@ -25,7 +25,7 @@ ONE_MORE = """
 import sqlalchemy as sa
 from alembic import op
 
-revision, down_revision = "0003", "0002"
+revision, down_revision = "0004", "0003"
 
 
 def upgrade():
@@ -49,7 +49,7 @@ def plant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> object:
         shutil.copytree(room.SCRIPTS, scripts, ignore=shutil.ignore_patterns("__pycache__"))
         (scripts / "versions" / "one_more.py").write_text(ONE_MORE.format(fault=statement))
         monkeypatch.setattr(room, "SCRIPTS", scripts)
-        monkeypatch.setattr(room, "HEAD", "0003")
+        monkeypatch.setattr(room, "HEAD", "0004")
 
     return planted
 
@@ -99,7 +99,7 @@ def test_a_failed_migration_leaves_no_trace(store: Store, plant: object, fault: 
     plant(FAULTS[fault])
     with pytest.raises(MigrationError, match="is as it was"):
         migrate(url)
-    assert current_revision(store.engine) == "0002"
+    assert current_revision(store.engine) == "0003"
     assert "colours" not in inspect(store.engine).get_table_names()
     assert "colour" not in {
         column["name"] for column in inspect(store.engine).get_columns("entries")
@@ -113,7 +113,7 @@ def test_a_good_migration_is_applied(store: Store, plant: object) -> None:
     assert callable(plant)
     plant("pass")
     migrate(url)
-    assert current_revision(store.engine) == "0003"
+    assert current_revision(store.engine) == "0004"
     assert reports.last(store.engine, 5) == [an_entry(model="changed")]
 
 

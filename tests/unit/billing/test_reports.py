@@ -118,10 +118,65 @@ def test_every_grouping_adds_up_to_the_total(store: Store, by: Any) -> None:
     for row in rows:
         whole.add(row)
     expected = total(store.engine, None, None)
-    if by in ("provider", "model", "operator"):  # a request can try several of these
+    if by in ("provider", "model", "operator", "purpose"):  # a request can try several of these
         assert whole.requests >= expected.requests
         whole.requests = expected.requests
     assert whole == expected
+
+
+def test_what_goes_beside_a_request_is_no_request_of_its_own(store: Store) -> None:
+    store.insert(
+        [
+            an_entry(1, cost_pico=5),
+            an_entry(1, attempt_id="req_1.2", purpose="hedge", provider="far", cost_pico=2),
+            an_entry(1, attempt_id="req_1.s1", purpose="shadow", provider="far", cost_pico=7),
+            an_entry(1, attempt_id="req_1.j1", purpose="judge", provider="wise", cost_pico=1),
+            an_entry(2, purpose="count", cost_pico=0),
+            an_entry(3, purpose="shadow", provider="wise", at_us=NOON_US + 30 * HOUR_US),
+        ]
+    )
+    rows = {row.group: row for row in spend(store.engine, "purpose", None, None, UTC)}
+    asked = {name: (row.requests, row.attempts, row.cost_pico) for name, row in rows.items()}
+    assert asked == {
+        "call": (1, 1, 5),
+        "hedge": (1, 1, 2),
+        "count": (1, 1, 0),
+        "shadow": (0, 2, 1007),
+        "judge": (0, 1, 1),
+    }
+    found = total(store.engine, None, None)
+    assert (found.requests, found.attempts) == (2, 6)
+    by_provider = {row.group: row for row in spend(store.engine, "provider", None, None, UTC)}
+    assert (by_provider["far"].requests, by_provider["far"].attempts) == (1, 2)
+    assert (by_provider["wise"].requests, by_provider["wise"].attempts) == (0, 2)
+    days = spend(store.engine, "day", None, None, UTC)
+    assert [(day.requests, day.attempts) for day in days] == [(2, 5), (0, 1)]
+    # Data went there all the same.
+    assert [flow.requests for flow in flows(store.engine, None, None)] == [3]
+
+
+def test_what_route_changes_lost_is_summed_exactly(store: Store) -> None:
+    most = 2**63 - 1
+    moved = {"moved_from": "near/small", "cache_lost_tokens": most}
+    store.insert(
+        [
+            an_entry(1),
+            an_entry(2, **moved, cache_lost_pico=most, provider="far"),
+            an_entry(3, **moved, cache_lost_pico=7, provider="far"),
+            an_entry(4, **moved, cache_lost_pico=None, at_us=NOON_US + 30 * HOUR_US),
+            an_entry(5, moved_from="near/small"),  # nothing of it was warm any more
+        ]
+    )
+    lost = [
+        (row.group, row.moves, row.cache_lost_tokens, row.cache_lost_pico, row.cache_lost_unknown)
+        for row in spend(store.engine, "provider", None, None, UTC)
+    ]
+    assert lost == [("here", 2, most, 0, 1), ("far", 2, 2 * most, most + 7, 0)]
+    found = total(store.engine, None, None)
+    assert (found.moves, found.cache_lost_tokens) == (4, 3 * most)
+    assert (found.cache_lost_pico, found.cache_lost_unknown) == (most + 7, 1)
+    assert (found.cost_pico, found.unknown) == (5000, 0), "a loss is no cost of its own"
+    assert [day.moves for day in spend(store.engine, "day", None, None, UTC)] == [3, 1]
 
 
 @pytest.mark.parametrize("by", reports.GROUPS)
@@ -219,8 +274,9 @@ def by_hand(entries: Sequence[Entry], zone: ZoneInfo) -> dict[str, tuple[int, in
     for entry in sorted(entries, key=lambda e: e.at_us):
         day = moment(entry.at_us).astimezone(zone).date().isoformat()
         cost, attempts, requests = days.get(day, (0, 0, 0))
-        new = entry.request_id not in seen
-        seen.add(entry.request_id)
+        new = entry.request_id not in seen and entry.purpose != "shadow"
+        if new:
+            seen.add(entry.request_id)
         days[day] = (cost + (entry.cost_pico or 0), attempts + 1, requests + new)
     return days
 
@@ -232,7 +288,13 @@ TIMES = st.builds(
     st.integers(-48 * HOUR_US, 48 * HOUR_US),
 )
 ATTEMPTS = st.lists(
-    st.tuples(st.integers(1, 6), TIMES, st.none() | st.integers(0, 2**63 - 1)), max_size=25
+    st.tuples(
+        st.integers(1, 6),
+        TIMES,
+        st.none() | st.integers(0, 2**63 - 1),
+        st.sampled_from(["call", "hedge", "shadow"]),
+    ),
+    max_size=25,
 )
 
 
@@ -242,13 +304,13 @@ ATTEMPTS = st.lists(
 def test_days_add_up_to_their_range(
     sqlite_store: Store,
     zone: str,
-    attempts: list[tuple[int, int, int | None]],
+    attempts: list[tuple[int, int, int | None, str]],
     since: int | None,
     until: int | None,
 ) -> None:
     entries = [
-        an_entry(request, attempt_id=str(n), attempt=n, at_us=at, cost_pico=cost)
-        for n, (request, at, cost) in enumerate(attempts)
+        an_entry(request, attempt_id=str(n), attempt=n, at_us=at, cost_pico=cost, purpose=purpose)
+        for n, (request, at, cost, purpose) in enumerate(attempts)
     ]
     with sqlite_store.engine.begin() as connection:
         connection.execute(delete(table))

@@ -1,0 +1,108 @@
+"""Past requests, each with its attempts, read from the ledger in batches: never all at once."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Engine, Select, and_, func, or_, select
+
+from billing.ledger import Entry
+from billing.pricing import HOLD_MOST
+from billing.queries import rows, within
+from billing.schema import entries as table
+from providers.usage import BUCKETS
+
+BATCH = 5_000
+# Requests whose further attempts are waited for at once.
+OPEN_MOST = 100_000
+# Of a decision only what its order was.
+DECISION_BEGINS = 120
+# What made an answer for a client; the others only count tokens, or compare.
+ANSWERING = ("call", "hedge", "continue")
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_US = timedelta(microseconds=1)
+_OPEN_US = HOLD_MOST // _US
+# What is read of an attempt: who asked for what, where it went, what it used and cost.
+_READ = (
+    "attempt_id", "request_id", "attempt", "at_us", "key", "label", "tags",
+    "wire", "model_asked", "provider", "model", "config_hash", "outcome",
+    "usage_state", *BUCKETS, "reconciled", "cost_pico", "cost_state", "needs",
+    "prompt_most", "output_most",
+)  # fmt: skip
+
+
+def attempts(
+    engine: Engine, request_id: str, since: datetime | None, until: datetime | None
+) -> list[Entry]:
+    """Return every attempt at one request in the order that they began; none: not known.
+
+    Between ``since`` and ``until`` (aware; None is no bound) it is found quickly. Raises
+    ``StoreError``.
+    """
+    query = select(table).where(within(since, until), table.c.request_id == request_id)
+    found = rows(engine, query.order_by(table.c.at_us, table.c.attempt_id))
+    return [Entry(**row._asdict()) for row in found]
+
+
+def count(engine: Engine, since: datetime | None, until: datetime | None) -> int:
+    """Return how many attempts ``requests`` will read. Raises ``StoreError``."""
+    (row,) = rows(engine, select(func.count().label("n")).where(_answering(since, until)))
+    return int(row.n)
+
+
+def requests(
+    engine: Engine, since: datetime | None, until: datetime | None, batch: int = BATCH
+) -> Iterator[list[Entry]]:
+    """Give the attempts at each request that began in a time, about in the order of their ends.
+
+    Of an entry that is there which a replay needs, and of its decision the beginning. No more than
+    ``batch`` rows are read at once. A request is given when no attempt of it can follow; one that
+    did would come as a request of its own. Raises ``StoreError``.
+    """
+    waiting: OrderedDict[str, list[Entry]] = OrderedDict()
+    for entry in _entries(engine, since, until, batch):
+        known = waiting.get(entry.request_id)
+        if known is not None:
+            known.append(entry)
+            continue
+        waiting[entry.request_id] = [entry]
+        while len(waiting) > OPEN_MOST or _first(waiting).at_us < entry.at_us - _OPEN_US:
+            yield waiting.popitem(last=False)[1]
+    yield from waiting.values()
+
+
+def _first(waiting: OrderedDict[str, list[Entry]]) -> Entry:
+    return next(iter(waiting.values()))[0]
+
+
+def _entries(
+    engine: Engine, since: datetime | None, until: datetime | None, batch: int
+) -> Iterator[Entry]:
+    """Give entries in the order of time; each batch begins where the one before it ended."""
+    beginning = func.substr(table.c.decision, 1, DECISION_BEGINS).label("decision")
+    query: Select[Any] = (
+        select(*(table.c[name] for name in _READ), beginning)
+        .where(_answering(since, until))
+        .order_by(table.c.at_us, table.c.attempt_id)
+        .limit(batch)
+    )
+    names = (*_READ, "decision")
+    after: ColumnElement[bool] | None = None
+    while True:
+        found = rows(engine, query if after is None else query.where(after))
+        for row in found:
+            yield Entry(**dict(zip(names, row, strict=True)))
+        if len(found) < batch:
+            return
+        at_us, attempt_id = found[-1].at_us, found[-1].attempt_id
+        # The bound on the time alone is what an index answers.
+        later = or_(table.c.at_us > at_us, table.c.attempt_id > attempt_id)
+        after = and_(table.c.at_us >= at_us, later)
+
+
+def _answering(since: datetime | None, until: datetime | None) -> ColumnElement[bool]:
+    return and_(within(since, until), table.c.purpose.in_(ANSWERING))
