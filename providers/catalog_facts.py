@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from providers.catalog import Written
+from providers.catalog_cache_form import CacheForm, HintForm
 from providers.catalog_evidence import Sources, day, sources_of, words
 from providers.catalog_form import (
     FAMILY_FACTS,
@@ -62,8 +63,9 @@ class Told:
 def host_facts(written: Written) -> list[Told]:
     """Return what is said of the host as a whole."""
     form, sources = written.form, sources_of(written.form.sources)
-    names = ("status", "models_path", "health_path", "usual_ports")
-    return [_told(name, fact, sources) for name in names if (fact := getattr(form, name))]
+    names = ("status", "models_path", "health_path", "usual_ports", "limits_per")
+    found = [_told(name, fact, sources) for name in names if (fact := getattr(form, name))]
+    return found + list(_cache(form.cache, sources))
 
 
 def endpoint_facts(
@@ -113,7 +115,7 @@ def model_facts(written: Written, endpoint: str, name: str) -> list[Told]:
             found.append(_told(fact, own, sources, in_words=in_words))
     if said.operator:
         found += _operator(said.operator, sources)
-    return found
+    return found + list(_cache(said.cache, sources))
 
 
 def family_facts(written: Written, name: str) -> list[Told]:
@@ -216,6 +218,22 @@ def _operator(said: OperatorForm, sources: Sources, by: str = "") -> Iterator[To
         fact = getattr(said, name)
         if fact is not None:
             yield _told(name, fact, sources, by=by, in_words=_org)
+
+
+def _cache(said: CacheForm | None, sources: Sources) -> Iterator[Told]:
+    for name in CacheForm.model_fields if said is not None else ():
+        if fact := getattr(said, name):
+            in_words = _hints if name == "hints" else words
+            yield _told(f"cache {name}", fact, sources, in_words=in_words)
+
+
+def _hints(hints: dict[str, HintForm] | None) -> str:
+    if not hints:
+        return words(None)
+    return ", ".join(
+        f"{wire} {'header' if hint.header else 'field'} {hint.header or hint.field}"
+        for wire, hint in hints.items()
+    )
 
 
 def _org(value: Org | None) -> str:

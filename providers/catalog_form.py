@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
+from providers.catalog_cache_form import CacheForm
 from providers.catalog_dialect_form import SpeechForm, WireName
 from providers.catalog_plan_form import Currency, PlanForm
 from providers.catalog_server_form import ServerForm
@@ -173,7 +174,8 @@ class ModelForm(FamilyForm, PlaceForm):
     asked on another wire than the first of the two. ``quantisation`` is what the weights were
     rounded to here. ``endpoints``: the only ones of the host at which it is served. ``operator``:
     who runs it, where that is not who runs the host. ``surcharge`` stands in the place of the
-    endpoint's. ``until`` is the day on which the host ends it.
+    endpoint's. ``until`` is the day on which the host ends it. ``cache`` is what of the host's
+    cache of prompts is otherwise for it.
     """
 
     family: str | None = None
@@ -182,6 +184,7 @@ class ModelForm(FamilyForm, PlaceForm):
     prices: Fact[PricesForm] | None = None
     operator: OperatorForm | None = None
     surcharge: Fact[Exact] | None = None
+    cache: CacheForm | None = None
     until: Fact[Day] | None = None
     quantisation: Fact[Quantisation] | None = None
     endpoints: Fact[Annotated[list[str], Field(min_length=1)]] | None = None
@@ -247,7 +250,8 @@ class HostForm(SpeechForm):
     ``like`` names another host: everything that is not said here is as there, but for endpoints,
     models and the plan. A model of this file is laid over the one of the same name there.
     ``settings`` hold at each endpoint. ``plan`` is there where the key is one of a subscription.
-    ``server`` is what a server at home tells of itself.
+    ``server`` is what a server at home tells of itself. ``limits_per`` model: each model of an
+    account has rate limits of its own; account: they share them, as is assumed where it is unknown.
     """
 
     id: str
@@ -268,7 +272,9 @@ class HostForm(SpeechForm):
     launcher: str | None = None
     models_path: Fact[str] | None = None
     server: ServerForm | None = None
+    cache: CacheForm | None = None
     served_by: Fact[ServedByForm] | None = None
     settings: dict[str, SettingForm] = Field(default_factory=dict)
     plan: PlanForm | None = None
+    limits_per: Fact[Literal["account", "model"]] | None = None
     sources: dict[str, SourceForm]

@@ -9,6 +9,7 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
 
+from providers.catalog_cache import frozen_cache
 from providers.catalog_dialects import Layer, dialects, layer
 from providers.catalog_evidence import Sources, day, sources_of, told, value
 from providers.catalog_form import (
@@ -130,7 +131,7 @@ def frozen_host(
         genai_prices=form.genai_prices if own_prices is None else own_prices or None,
         default_endpoint=form.default_endpoint,
         endpoints=MappingProxyType(endpoints),
-        models=_models(forms, endpoint, families, sources, (spoken, below, above)),
+        models=_models(form, forms, endpoint, families, sources, (spoken, below, above)),
         dialects=dialects(spoken, [*below, *above]),
         usual_ports=tuple(value(form.usual_ports) or ()),
         health_path=value(form.health_path),
@@ -142,10 +143,13 @@ def frozen_host(
         status=value(form.status),
         plan=frozen_plan(form.plan, sources) if form.plan is not None else None,
         server=frozen_server(form.server) if form.server is not None else None,
+        cache=frozen_cache(form.cache, None, sources),
+        limits_per=value(form.limits_per),
     )  # fmt: skip
 
 
 def _models(
+    host: HostForm,
     forms: Mapping[str, ModelForm],
     endpoint: str,
     families: Mapping[str, Family],
@@ -154,7 +158,10 @@ def _models(
 ) -> Mapping[str, Model]:
     return MappingProxyType(
         {
-            name: _model(name, said, families.get(said.family or ""), sources, *speech)
+            name: replace(
+                _model(name, said, families.get(said.family or ""), sources, *speech),
+                cache=None if value(said.remote) else frozen_cache(host.cache, said.cache, sources),
+            )
             for name, said in forms.items()
             if _is_at(endpoint, said)
         }

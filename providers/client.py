@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import io
-import ipaddress
+import socket
 import ssl
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,10 +20,13 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
+from aiohttp.abc import ResolveResult
 from multidict import CIMultiDict
 from yarl import URL
 
+from providers import guard
 from providers.errors import ErrorKind, UpstreamError
+from providers.guard import EgressRefusedError, Place
 
 ERROR_BODY_MAX_BYTES = 64 * 1024
 WHOLE_MAX_BYTES = 1024 * 1024
@@ -30,11 +34,15 @@ WHOLE_MAX_BYTES = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One address with the headers (the credential among them) that belong to it and no other."""
+    """One address with the headers (the credential among them) that belong to it and no other.
+
+    ``place`` is what the guard is asked for, None where that is this machine.
+    """
 
     url: URL
     headers: CIMultiDict[str]
     proxy: str | None
+    place: Place | None
 
     def __repr__(self) -> str:
         """Show the address only: the headers hold a credential."""
@@ -51,7 +59,9 @@ def target(url: str, headers: Mapping[str, str]) -> Target:
         }
     )
     fixed.update(headers)
-    return Target(URL(url, encoded=True), fixed, environment_proxy(url))
+    place = guard.place_of(url)
+    away = None if guard.is_this_machine(place[0]) else place
+    return Target(URL(url, encoded=True), fixed, environment_proxy(url), away)
 
 
 def environment_proxy(url: str) -> str | None:
@@ -63,16 +73,22 @@ def environment_proxy(url: str) -> str | None:
     proxies = getproxies()
     proxy = proxies.get(parts.scheme) or proxies.get("all")
     name = parts.hostname
-    if not proxy or not name or _is_this_machine(name) or proxy_bypass(name):
+    if not proxy or not name or guard.is_this_machine(name) or proxy_bypass(name):
         return None
     return proxy
 
 
-def _is_this_machine(name: str) -> bool:
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return name == "localhost"
+class _ToldResolver(aiohttp.ThreadedResolver):
+    """The system's resolver, whose look-ups the guard is told of: an event loop's are no events."""
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """Return the addresses of ``host``. Raises ``OSError`` where there are none to be used."""
+        sys.audit(guard.LOOKUP, host, port)
+        found = await super().resolve(host, port, family)
+        sys.audit(guard.RESOLVED, host, port, [one["host"] for one in found])
+        return found
 
 
 class Answer:
@@ -94,6 +110,14 @@ class Answer:
     def headers(self) -> dict[str, str]:
         """All response headers, names in lower case."""
         return {name.lower(): _as_sent(value) for name, value in self._response.headers.items()}
+
+    @property
+    def limits(self) -> dict[str, str]:
+        """The headers that tell of limits, names in lower case; mostly none, and then at once."""
+        response = self._response
+        if not any(b"imit" in name for name, _ in response.raw_headers):
+            return {}
+        return {name: value for name, value in self.headers.items() if "limit" in name}
 
     @property
     def content_type(self) -> str:
@@ -147,6 +171,7 @@ class Client:
             limit=0,
             limit_per_host=connections_per_host,
             ttl_dns_cache=60,
+            resolver=_ToldResolver(),
             # Below the idle limit of the usual load balancers (60 s), so that we close first.
             keepalive_timeout=50,
         )
@@ -170,6 +195,9 @@ class Client:
             headers = headers.copy()
             headers.update(extra)
         try:
+            if target.place is not None:
+                # On a connection that is open, or behind a proxy, nothing else would ask.
+                sys.audit(guard.CALL, *target.place)
             response = await self._session.request(
                 "POST",
                 target.url,
@@ -187,6 +215,8 @@ class Client:
         """Fetch ``url`` (health, model lists), off the hot path. Raises ``UpstreamError``."""
         aim = target(url, headers)
         try:
+            if aim.place is not None:
+                sys.audit(guard.CALL, *aim.place)
             async with asyncio.timeout(within_s):
                 response = await self._session.get(
                     aim.url, headers=aim.headers, proxy=aim.proxy, allow_redirects=False
@@ -216,6 +246,9 @@ def _as_sent(value: str) -> str:
 
 
 def _opening_fault(fault: Exception) -> UpstreamError:
+    refused = getattr(fault, "os_error", fault)
+    if isinstance(refused, EgressRefusedError):
+        return UpstreamError(ErrorKind.CONNECT, _words(refused))
     if isinstance(fault, aiohttp.ClientSSLError | ssl.SSLError):
         return UpstreamError(ErrorKind.CONNECT, f"TLS failed ({_words(fault)})")
     if isinstance(fault, aiohttp.ServerTimeoutError | TimeoutError):

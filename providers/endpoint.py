@@ -49,6 +49,7 @@ class Endpoint:
     ``forward`` to the client's headers that are passed on. ``own_forward`` are passed on whatever
     the wire. ``signer`` is None where the credential stands in the headers. ``server`` is what a
     server at home tells of itself, ``served_by`` where an aggregator's answer names who gave it.
+    ``quota`` names whatever shares this key's rate limits; it tells nothing of the key.
     """
 
     provider: str
@@ -63,6 +64,7 @@ class Endpoint:
     signer: Signer | None = None
     server: Server | None = None
     served_by: ServedBy | None = None
+    quota: str = ""
     _targets: dict[tuple[str, str, str, bool, bool], Target] = field(
         default_factory=dict, repr=False, compare=False
     )
@@ -143,6 +145,7 @@ def endpoint(
     signer: Signer | None = None,
     server: Server | None = None,
     served_by: ServedBy | None = None,
+    quota: str = "",
 ) -> Endpoint:
     """Bind address and credential of a configured provider; ``base_url`` "" means launched."""
     headers = {}
@@ -168,4 +171,5 @@ def endpoint(
         signer=signer,
         server=server,
         served_by=served_by,
+        quota=quota,
     )

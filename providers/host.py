@@ -157,6 +157,27 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
+class Cache:
+    """What is known of a host's cache of prompts for a model; None is unknown.
+
+    ``lifetime_s`` is how long a prompt surely stays in it after its last use, ``long_lifetime_s``
+    where the request bought the longer one; ``least_tokens`` is the shortest prompt that is kept.
+    ``by_itself`` says that prompts are kept without marks in the request, ``charges_writes`` that
+    those are charged as written too. ``hint_fields`` and ``hint_headers`` lead from a wire to where
+    the host takes a name that brings a conversation to the machine that has it.
+    """
+
+    lifetime_s: float | None = None
+    least_tokens: int | None = None
+    by_itself: bool = False
+    long_lifetime_s: float | None = None
+    charges_writes: bool = False
+    hint_fields: Mapping[str, str] = field(default_factory=_none)
+    hint_headers: Mapping[str, str] = field(default_factory=_none)
+    evidence: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Setting:
     """Something that decides facts and that no address shows; ``choices`` are what it may be."""
 
@@ -181,7 +202,8 @@ class Model:
     is what the weights are called wherever they run, and ``one_model`` says that all which have
     that name are the same; ``quantisation`` is what they are rounded to here. ``dates`` gives for a
     fact the day on which it was last confirmed, None where that is unknown. ``surcharge`` stands in
-    the place of the endpoint's; ``until`` is the day on which the host ends the model.
+    the place of the endpoint's; ``until`` is the day on which the host ends the model. ``cache`` is
+    the host's own of its prompts.
     """
 
     id: str
@@ -197,6 +219,7 @@ class Model:
     one_model: bool = False
     quantisation: str | None = None
     surcharge: Decimal | None = None
+    cache: Cache | None = None
     until: date | None = None
     remote: bool = False
     place: Mapping[str, Any] = field(default_factory=_none)
@@ -264,7 +287,9 @@ class Host:
     either goes as a bearer token. ``status`` is whether it can be used at all, None where nobody
     looked. ``served_by`` is where an aggregator names who answered. ``elsewhere`` are models that
     it serves at its other endpoints only. ``plan`` is what a subscription's key is bound to, None
-    for keys charged by the token. ``server`` is what a server at home tells of itself.
+    for keys charged by the token. ``server`` is what a server at home tells of itself. ``cache`` is
+    that of the models which are not in ``models``. ``limits_per`` says whether the models of an
+    account share its rate limits.
     """
 
     id: str
@@ -290,6 +315,8 @@ class Host:
     status: Literal["live", "preview", "closed", "retired"] | None = None
     plan: Plan | None = None
     server: Server | None = None
+    cache: Cache | None = None
+    limits_per: Literal["account", "model"] | None = None
 
     @property
     def dialect(self) -> Dialect:

@@ -1,4 +1,4 @@
-"""A client's body as plain values, by a strict parser, once."""
+"""A client's body as plain values, by a strict parser, once; and back."""
 
 from __future__ import annotations
 
@@ -18,6 +18,12 @@ KINDS = (
 )
 
 _decode = msgspec.json.Decoder().decode
+_encode = msgspec.json.Encoder().encode
+
+
+def encode(body: Json) -> bytes:
+    """Return a body of plain values as bytes."""
+    return _encode(body)
 
 
 def decode(raw: bytes) -> Json:

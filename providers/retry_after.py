@@ -27,11 +27,12 @@ _NUMBER = re.compile(r"\d{1,16}(?:\.\d{1,9})?", re.ASCII)
 # What follows one of these is a span or a point of time.
 _CUE = re.compile(
     r"(?:try again in|retry in|retry after|retry_after|resets? in|resets? at|reset after"
-    r"|available in|wait for|please wait|again after|again at)[ :]{1,3}(?=\d)",
+    r"|available in|wait for|please wait|again after|again at)[ :]{1,3}(?=\d)"
+    r"|将在 ?(?=\d)",
     re.IGNORECASE,
 )
 _STAMP = re.compile(
-    r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d)?(?:\.\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?", re.ASCII
+    r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d)?(?:\.\d{1,9})?(?:Z| ?[+-]\d\d:?\d\d(?!\d))?", re.ASCII
 )
 
 
@@ -73,8 +74,28 @@ def reset_after(headers: Mapping[str, str]) -> float | None:
     return max(found) if found else None
 
 
+def spent_for(headers: Mapping[str, str]) -> float:
+    """Return for how long a limit is used up by the headers of a good answer; 0: none is.
+
+    Unlike ``reset_after`` it takes nothing for used up but what says so: ``remaining`` is 0 of a
+    limit that is not 0 itself, which hosts send for "no limit".
+    """
+    longest = 0.0
+    if "0" not in headers.values():
+        # Looked at with every answer, of which most say that some is left.
+        return longest
+    for name, value in headers.items():
+        if value == "0" and "remaining" in name and "ratelimit" in name:
+            wait = span(headers.get(name.replace("remaining", "reset"), ""))
+            if wait and headers.get(name.replace("remaining", "limit")) != "0":
+                longest = max(longest, wait)
+    return longest
+
+
 def wait_in_words(message: str, zone_hours: float = 0.0) -> float | None:
     """Return the wait that a message names ("Please try again in 18.6s", "resets in 3 hours").
+
+    In English, and in the words of hosts in China ("您的限额将在 2026-08-25 07:41:44 重置").
 
     ``zone_hours`` is how far east of UTC the clock stands by which the host tells times.
     """
@@ -134,7 +155,8 @@ def _of_number(value: float) -> float:
 
 def _moment(text: str, zone_hours: float) -> datetime | None:
     try:
-        found = datetime.fromisoformat(text)
+        # Some hosts set the zone apart: "23:59:59 +0800 CST".
+        found = datetime.fromisoformat(text[:11] + text[11:].replace(" ", ""))
         if found.tzinfo is None:
             found = found.replace(tzinfo=timezone(timedelta(hours=zone_hours)))
     except ValueError:

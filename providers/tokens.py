@@ -17,3 +17,13 @@ def at_most(text_bytes: int) -> int:
     Byte-level vocabularies never make more than one token of a byte.
     """
     return text_bytes
+
+
+# The longest text that vocabularies have one token for is a run of spaces or of one sign; and JSON
+# may write a sign of three bytes in six.
+_MOST_BYTES_PER_TOKEN = 64
+
+
+def at_least(text_bytes: int) -> int:
+    """Return a number of tokens that a body of ``text_bytes`` bytes of JSON has for certain."""
+    return text_bytes // _MOST_BYTES_PER_TOKEN

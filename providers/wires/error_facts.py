@@ -39,8 +39,8 @@ _QUOTA = (
     "insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "billing_error",
     "exceeded_current_quota_error", "insufficient_balance", "insufficient_balance_error",
     "insufficient_credits", "insufficient_user_quota", "access_terminated_error", "Arrearage",
-    "AccountOverdueError", "QuotaExceeded", "SetLimitExceeded", "AllocationQuota.FreeTierOnly",
-    "account_overdue_error", "request_limit_exceeded",
+    "AccountOverdueError", "AccountQuotaExceeded", "QuotaExceeded", "SetLimitExceeded",
+    "AllocationQuota.FreeTierOnly", "account_overdue_error", "request_limit_exceeded",
     # Money or a plan's window used up, by number.
     "1008", "1113", "1304", "1308", "1309", "1310", "2056", "30001",
 )  # fmt: skip

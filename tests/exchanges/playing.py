@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from providers.catalog import Catalog, CatalogError, builtin
-from routing.plan import Route
+from routing.route import Route
 from tests.exchanges.reading import Exchange, Expect, FileError, Found
 from tests.fakes import answers
 from tests.fakes.answers import Behaviour

@@ -20,7 +20,7 @@ from gateway.setup import Setup, compile_setup
 from providers.catalog import BUILTIN, Catalog, CatalogError, builtin
 from providers.catalog_files import over_another
 from providers.host import Host, HostEndpoint
-from routing.plan import Route
+from routing.route import Route
 from tests.facts.files import Json, Loader
 from tests.running import config
 

@@ -135,12 +135,15 @@ def error_of(said: Any, status: int, dialect: Dialect = PLAIN) -> UpstreamError:
     code = said.get("code")
     if code in (None, "") or isinstance(code, dict | list):
         code = codes[0] if codes and codes[0].isdigit() else None
-    return UpstreamError(
+    fault = UpstreamError(
         kind,
         message[:MESSAGE_MAX],
         status=status,
         code=str(code)[:MESSAGE_MAX] if code is not None else None,
     )
+    # Within a stream or a 200 nothing but the words and the fields says how long to wait.
+    set_wait(fault, {}, dialect, said)
+    return fault
 
 
 def message_of(said: Json) -> str:

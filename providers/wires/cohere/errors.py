@@ -9,7 +9,7 @@ import msgspec
 
 from providers.dialect import Dialect
 from providers.errors import ErrorKind, UpstreamError
-from providers.wires.chat.errors import MESSAGE_MAX, retry_after
+from providers.wires.chat.errors import MESSAGE_MAX, set_wait
 from providers.wires.error_facts import BY_STATUS
 
 _decode = msgspec.json.Decoder().decode
@@ -48,13 +48,14 @@ def read_error(
             # The host explains every refusal: a proxy or a wrong address did this.
             kind = ErrorKind.MALFORMED
     identity = said.get("id")
-    return UpstreamError(
+    fault = UpstreamError(
         kind,
         message,
         status=status,
-        retry_after_s=retry_after(headers),
         request_id=headers.get("x-debug-trace-id") or (identity if _is_text(identity) else None),
     )
+    set_wait(fault, headers, dialect)
+    return fault
 
 
 def message_of(said: Mapping[str, Any]) -> str:

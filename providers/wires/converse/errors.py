@@ -15,7 +15,7 @@ import msgspec
 from providers.dialect import Dialect
 from providers.errors import ErrorKind, UpstreamError
 from providers.eventstream import Frame
-from providers.wires.chat.errors import MESSAGE_MAX, retry_after
+from providers.wires.chat.errors import MESSAGE_MAX, set_wait
 from providers.wires.error_facts import BY_STATUS
 from providers.wires.unreadable import unreadable
 
@@ -79,7 +79,7 @@ def read_error(
         fault = UpstreamError(
             kind, message or f"HTTP {status} {word}", status=status, code=word or None
         )
-    fault.retry_after_s = retry_after(headers)
+    set_wait(fault, headers, dialect)
     fault.request_id = headers.get(REQUEST_ID)
     return fault
 
@@ -95,12 +95,14 @@ def stream_error(frame: Frame, dialect: Dialect) -> UpstreamError:
     message = message_of(said) or frame.header(":error-message") or f"the host ended with {word}"
     original = said.get("originalStatusCode")
     status = original if isinstance(original, int) and 400 <= original <= 599 else 200
-    return UpstreamError(
+    fault = UpstreamError(
         kind_of(word, message, status, dialect),
         message[:MESSAGE_MAX],
         status=200,
         code=word or None,
     )
+    set_wait(fault, {}, dialect)
+    return fault
 
 
 def message_of(said: Mapping[str, Any]) -> str:

@@ -14,7 +14,7 @@ import msgspec
 from providers.dialect import Dialect
 from providers.errors import ErrorKind, UpstreamError
 from providers.request_id import request_id
-from providers.retry_after import retry_after
+from providers.retry_after import RETRY_AFTER_MAX_S, reset_after, retry_after, wait_in_words
 from providers.scrub import scrub_bytes
 from providers.wires.gemini.names import named
 from providers.wires.unreadable import unreadable
@@ -57,7 +57,9 @@ BY_REASON = {
     "BILLING_DISABLED": ErrorKind.QUOTA,
     "SERVICE_DISABLED": ErrorKind.FORBIDDEN,
     "MODEL_CAPACITY_EXHAUSTED": ErrorKind.OVERLOADED,
+    "QUOTA_EXHAUSTED": ErrorKind.QUOTA,
 }
+WAITS = (ErrorKind.RATE_LIMITED, ErrorKind.QUOTA, ErrorKind.OVERLOADED)
 # Words of messages, in lower case, for what comes as a bare INVALID_ARGUMENT or PERMISSION_DENIED.
 BY_MESSAGE = (
     ("api key not valid", ErrorKind.AUTH),
@@ -97,7 +99,6 @@ STATUS_OF_CODE = {
 }
 DOMAIN = "entrepot"
 INFO = "type.googleapis.com/google.rpc.ErrorInfo"
-RETRY_MAX_S = 24 * 3600.0
 MESSAGE_MAX = 2000
 
 _decode = msgspec.json.Decoder().decode
@@ -118,6 +119,8 @@ def read_error(
     said = body.get("error") if isinstance(body, dict) else None
     fault = error_of(said, status, dialect) if said else unreadable(status, BY_STATUS)
     after = retry_after(headers)
+    if after is None and fault.retry_after_s is None and fault.kind in WAITS:
+        after = reset_after(headers)
     fault.retry_after_s = after if after is not None else fault.retry_after_s
     fault.request_id = request_id(headers, body)
     if isinstance(said, dict):
@@ -139,12 +142,16 @@ def error_of(said: Any, status: int, dialect: Dialect | None = None) -> Upstream
     message = message if isinstance(message, str) and message else "no message"
     details = _details(said)
     words = _words(said, details)
+    kind, wait = _kind(words, inner, message, details, dialect), _retry(details)
+    if wait is None and kind in WAITS:
+        # "Please retry in 31.5s." stands there too, and in streams often alone.
+        wait = wait_in_words(message)
     return UpstreamError(
-        _kind(words, inner, message, details, dialect),
+        kind,
         message[:MESSAGE_MAX],
         status=inner if inner >= 400 else status,
         code=words[0] if words else None,
-        retry_after_s=_retry(details),
+        retry_after_s=wait,
     )
 
 
@@ -210,7 +217,7 @@ def _retry(details: list[Json]) -> float | None:
         except ValueError:
             continue
         if 0 <= seconds < float("inf"):
-            return min(seconds, RETRY_MAX_S)
+            return min(seconds, RETRY_AFTER_MAX_S)
     return None
 
 

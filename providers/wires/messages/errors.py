@@ -129,12 +129,15 @@ def error_of(said: Any, status: int, dialect: Dialect) -> UpstreamError:
     message = said.get("message") or said.get("detail") or "no message"
     text = str(message)[:MESSAGE_MAX]
     codes = _codes(said, text)
-    return UpstreamError(
+    fault = UpstreamError(
         _kind_of(codes, text.lower(), status, dialect),
         text,
         status=status,
         code=codes[0] if codes else None,
     )
+    # Within a stream nothing but the words says how long to wait.
+    set_wait(fault, {}, dialect, said)
+    return fault
 
 
 def _codes(said: dict[str, Any], message: str) -> list[str]:
