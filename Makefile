@@ -4,7 +4,7 @@ PY := .venv/bin/python
 PIP := $(PY) -m pip install -q --disable-pip-version-check --require-hashes
 CONFIG ?= config.example.yaml
 
-.PHONY: run test slow check lint browser clients accuracy providers-page bench lock clean
+.PHONY: run test slow check lint browser clients accuracy chaos leaks providers-page bench lock clean
 
 run: .venv/run.stamp
 	.venv/bin/entrepot serve --config $(CONFIG)
@@ -46,6 +46,16 @@ clients: .venv/dev.stamp .clients/stamp
 # Every recording to every client, and the page that says how it went; takes ten minutes.
 accuracy: .venv/dev.stamp
 	$(PY) -m tests.replay.accuracy
+
+# Made-up gateways under faults until COUNT requests have met with one, and the count of leaks in
+# docs/accuracy.md; takes half an hour of two cores.
+COUNT ?= 1000000
+leaks: .venv/dev.stamp
+	$(PY) -m tests.property.leaks --count $(COUNT)
+
+# Three hosts that fail in every way, and the page that says what clients got; takes five minutes.
+chaos: .venv/dev.stamp
+	$(PY) -m tests.chaos.reliability
 
 # The page with every host of the catalogue; a test holds that it is up to date.
 providers-page: .venv/dev.stamp

@@ -12,9 +12,12 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
 from billing.reports import GROUPS, By
-from gateway import auth, call, told
+from gateway import auth, condition, told
 from gateway.auth import Principal
+from gateway.call import decode
+from gateway.choosing import no_route, set_aside
 from gateway.entrance import Entrance
+from gateway.entrances import FIXED
 from gateway.errors import Refusal
 from gateway.front import ClientGoneError, read_body
 from gateway.house import House
@@ -22,16 +25,19 @@ from gateway.lanes import able
 from gateway.models import house_of
 from gateway.periods import moment
 from gateway.proving import prove
+from gateway.question import considered, understood
+from gateway.record import Record
 from gateway.setup import NO_TEAM, Setup
 from providers.wires.registry import WIRES
 from routing.explain import explanation
-from routing.plan import Dropped
+from routing.plan import Dropped, DropReason
 
 LEDGER_MOST, LEDGER_USUAL = 500, 50
 CURSOR_MAX_CHARS = 200
 CLIENT_CLOSED = 499
 # What only the bodies of one wire have; a body with none of these is read as chat.
 WIRE_OF_FIELD = {"contents": "gemini", "input": "responses"}
+DOORS = {door.wire.name: door for door in FIXED.values() if door.answer is None}
 HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 
 router = APIRouter()
@@ -116,16 +122,18 @@ async def flows(request: Request) -> Response:
 
 @router.get("/api/providers")
 async def providers(request: Request) -> Response:
-    """The configured providers: where they are, if they can be called, what is known of them."""
+    """The configured providers: where they are, how they are now, what is known of them."""
     house = house_for_admin(request)
     parameters(request)
+    conditions = condition.conditions(house)
     found = []
     for name, owner in house.setup.providers.items():
         server = house.launched.get(name)
         state = server.state if server is not None else None
         running = server is not None and server.state.phase == "ready"
         address = await server.ready(0) if server is not None and running else ""
-        found.append(told.provider(owner, house.setup, state, address))
+        now = condition.told(conditions[name])
+        found.append({**told.provider(owner, house.setup, state, address), "now": now})
     return _json({"providers": found, "config": house.setup.hash})
 
 
@@ -153,9 +161,8 @@ async def explain(request: Request) -> Response:
         raw = await read_body(request.receive, house.setup.body_max_bytes, declared)
     except ClientGoneError:
         return Response(status_code=CLIENT_CLOSED)
-    body = call.decode(raw)
-    door = _door(given, body)
-    return _json(_explained(house, door, principal, headers, body, raw))
+    door = _door(given, decode(raw))
+    return _json(await _explained(house, door, principal, headers, raw))
 
 
 def _door(given: Mapping[str, str], body: dict[str, Any]) -> Entrance:
@@ -167,32 +174,36 @@ def _door(given: Mapping[str, str], body: dict[str, Any]) -> Entrance:
     if name not in spoken:
         raise _wrong("wire", f"must be one of {', '.join(spoken)}")
     model = given.get("model", "")
-    return Entrance(WIRES[name], f"models/{model}:generateContent" if model else "")
+    door = DOORS.get(name) or Entrance(WIRES[name])
+    return replace(door, path=f"models/{model}:generateContent") if model else door
 
 
-def _explained(
-    house: House,
-    door: Entrance,
-    principal: Principal,
-    headers: Mapping[bytes, bytes],
-    body: dict[str, Any],
-    raw: bytes,
+async def _explained(
+    house: House, door: Entrance, principal: Principal, headers: Mapping[bytes, bytes], raw: bytes
 ) -> dict[str, Any]:
-    setup, peek = house.setup, call.look(door, body, len(raw))
-    request, asked = call.request_facts(setup, principal, headers, peek.model)
-    planned = call.consider(setup, request, call.size_of(peek), asked.prefer)
-    lanes = call.lanes_of(house, door.wire, principal, body, raw, peek)
-    refusal = None
+    setup, record = house.setup, Record("", 0.0)
+    question = await understood(house, setup, door, principal, headers, raw, record)
+    planned, refusal = considered(house, question), None
     try:
         if not planned.routes:
-            raise call.no_route(planned)
-        planned = able(planned, lanes)
+            raise no_route(planned)
+        planned = able(planned, question.lanes)
+        # Whether it can be held is known by holding it, for this moment.
+        form, size, peek = question.candidates.form, question.size, question.peek
+        planned, hold = set_aside(house, principal, planned, size, peek, form, rated=False)
+        hold.settle(0, 0)
     except Refusal as fault:
         refusal = {"status": fault.status, "code": fault.code, "message": fault.message}
-        unable = [Dropped(r, "capability", "", fault.message) for r in planned.routes]
+        why: DropReason = "budget" if fault.code == "budget_exceeded" else "capability"
+        unable = [Dropped(route, why, "", fault.message) for route in planned.routes]
         planned = replace(planned, routes=(), reasons=(), dropped=(*planned.dropped, *unable))
-    ways = {route.name: told.lane(lanes.of(route)) for route in planned.routes}
-    return {**explanation(planned, request, setup.policy), "lanes": ways, "refusal": refusal}
+    ways = {route.name: told.lane(question.lanes.of(route)) for route in planned.routes}
+    return {
+        **explanation(planned, question.facts, setup.policy),
+        "detected": record.detected,
+        "lanes": ways,
+        "refusal": refusal,
+    }
 
 
 def _asker(request: Request, setup: Setup, headers: Mapping[bytes, bytes]) -> Principal:

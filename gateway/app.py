@@ -6,7 +6,7 @@ import asyncio
 import gc
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from billing.drain import Drain
 from billing.journal import Journal
 from billing.limits import BudgetRule, Limits
 from billing.store import Store
-from gateway import admin, background, exchange, kept_answers, models
+from gateway import admin, background, egress, exchange, kept_answers, models
 from gateway.at_home import AtHome
 from gateway.books import Books
 from gateway.config import Config, KeepForm
@@ -25,16 +25,23 @@ from gateway.config_file import Loaded, read
 from gateway.dashboard import pages
 from gateway.entrances import entrance
 from gateway.front import Receive, Send
+from gateway.home_load import HomeLoad
 from gateway.house import House
 from gateway.log import LineLog
 from gateway.metrics import Metrics
+from gateway.plan_windows import bought
 from gateway.problems import ConfigError, Fault
 from gateway.recall import Recall
 from gateway.reload import watch
 from gateway.setup import Setup, compile_setup
+from gateway.shadow import Shadows
+from gateway.sight import Sight
 from gateway.stored import Stored
 from providers.client import Client
+from providers.guard import Guard
 from providers.launch import Launched
+from routing.health import Health
+from routing.windows import Windows
 
 CONNECTIONS_PER_HOST = 1024
 
@@ -61,10 +68,12 @@ async def opened(
     setup: Setup,
     environment: Callable[[], dict[str, str]],
     log: LineLog | None = None,
+    guard: Guard | None = None,
 ) -> AsyncIterator[Gateway]:
     """Give the running application of a config that was read, and close its parts at the end.
 
-    ``environment`` gives the variables when ``path`` is read again; ``log`` None is stderr. Raises
+    ``environment`` gives the variables when ``path`` is read again; ``log`` None is stderr.
+    ``guard`` watches the process for the caller: here its list follows the config. Raises
     ``MigrationError``, ``StoreError`` or ``JournalError`` where a part cannot be opened: then
     nothing is served.
     """
@@ -77,8 +86,10 @@ async def opened(
         gateway.include_router(pages.router)
         models.say_errors_in_the_askers_wire(gateway)
         gateway.state.house = gateway.house = house
+        if guard is not None:
+            _count_refusals(guard, house)
         watcher = asyncio.create_task(
-            watch(lambda: set(house.setup.files), _reload(house, path, environment))
+            watch(lambda: set(house.setup.files), _reload(house, path, environment, guard))
         )
         stack.push_async_callback(_stop, watcher)
         _settle_memory()
@@ -109,23 +120,12 @@ async def _open(setup: Setup, log: LineLog, stack: AsyncExitStack) -> House:
         stack.push_async_callback(server.stop)
         if setup.providers[name].at_start:
             server.start()
-    metrics = Metrics(
-        {
-            "entrepot_journal_entries": (
-                "Entries that are not in the database yet",
-                lambda: float(drain.depth),
-            ),
-            "entrepot_entries_refused": (
-                "Entries that the database would never take (refused.txt beside the journal)",
-                lambda: float(drain.refused),
-            ),
-            "entrepot_config_refused": (
-                "1 while the last edit of the config is refused",
-                lambda: float(bool(house.reload_problem)),
-            ),
-            "entrepot_calls_in_flight": ("Client calls now", lambda: float(house.in_flight)),
-        }
-    )
+    metrics = Metrics(_gauges(drain, lambda: house))
+    at_home = AtHome(client, log, launched)
+    home_load = HomeLoad(client, at_home.address)
+    windows = Windows()
+    await asyncio.to_thread(_remember_windows, windows, setup, store)
+    health = Health(changed=lambda *change: metrics.count("breaker_transitions", change))
     house = House(
         setup=setup,
         client=client,
@@ -137,11 +137,54 @@ async def _open(setup: Setup, log: LineLog, stack: AsyncExitStack) -> House:
         books=Books(store, drain, setup.config.server.zone),
         recall=Recall(*_bounds(setup.config.recall)),
         stored=Stored(*_bounds(setup.config.store)),
-        at_home=AtHome(client, log, launched),
+        at_home=at_home,
+        home_load=home_load,
+        health=health,
+        windows=windows,
+        outlook=Sight(health, windows, home_load),
+        shadows=Shadows(log),
     )
-    stack.push_async_callback(house.stored.close)
-    stack.push_async_callback(house.at_home.close)
+    for part in (house.stored, house.at_home, house.home_load, house.shadows):
+        stack.push_async_callback(part.close)
     return house
+
+
+def _gauges(drain: Drain, now: Callable[[], House]) -> dict[str, tuple[str, Callable[[], float]]]:
+    """Return what a scrape reads of the parts; ``now`` gives the house once it stands."""
+    return {
+        "entrepot_journal_entries": (
+            "Entries that are not in the database yet",
+            lambda: float(drain.depth),
+        ),
+        "entrepot_entries_refused": (
+            "Entries that the database would never take (refused.txt beside the journal)",
+            lambda: float(drain.refused),
+        ),
+        "entrepot_config_refused": (
+            "1 while the last edit of the config is refused",
+            lambda: float(bool(now().reload_problem)),
+        ),
+        "entrepot_calls_in_flight": ("Client calls now", lambda: float(now().in_flight)),
+        "entrepot_groups_cooling": (
+            "Quota groups that a host told to wait, and that get nothing now",
+            lambda: float(len(now().health.snapshot().cooling)),
+        ),
+        "entrepot_breakers_open": (
+            "Routes whose breaker is not closed",
+            lambda: float(
+                sum(one.state != "closed" for one in now().health.snapshot().routes.values())
+            ),
+        ),
+    }
+
+
+def _remember_windows(windows: Windows, setup: Setup, store: Store) -> None:
+    """Count in the windows of plans what the ledger knows was used of them."""
+    windows.hold(bought(setup.providers))
+    longest_s = windows.longest_s
+    for provider in setup.providers if longest_s else ():
+        since = datetime.now(UTC) - timedelta(seconds=longest_s)
+        windows.seed(provider, reports.used_by_hour(store.engine, provider, since))
 
 
 def _bounds(form: KeepForm | None) -> tuple[float, int]:
@@ -156,8 +199,22 @@ def _spent_since(store: Store) -> Callable[[BudgetRule, datetime], int]:
     return spent
 
 
+def _count_refusals(guard: Guard, house: House) -> None:
+    loop = asyncio.get_running_loop()
+
+    def refused(host: str) -> None:
+        # It may come from any thread, and in the middle of anything.
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(house.metrics.count, "egress_refused", (host,))
+
+    guard.refused = refused
+
+
 def _reload(
-    house: House, path: Path, environment: Callable[[], dict[str, str]]
+    house: House,
+    path: Path,
+    environment: Callable[[], dict[str, str]],
+    guard: Guard | None,
 ) -> Callable[[], Awaitable[None]]:
     async def changed() -> None:
         """Swap the setup for what the files say now; a wrong file leaves everything as it was."""
@@ -172,6 +229,8 @@ def _reload(
         house.reload_problem = ""
         if setup.hash == house.setup.hash:
             return
+        if guard is not None:
+            guard.allow(await asyncio.to_thread(egress.allowed, setup, environment()))
         await _swap(house, setup)
         house.log.write({"event": "config_taken", "hash": setup.hash, "policy": setup.policy.hash})
 
@@ -191,6 +250,7 @@ async def _swap(house: House, setup: Setup) -> None:
             house.launched[name] = Launched(name, setup.launches[name], house.client)
             if setup.providers[name].at_start:
                 house.launched[name].start()
+    house.windows.hold(bought(setup.providers))
     house.setup = setup
     house.recall.configure(*_bounds(setup.config.recall))
     house.stored.configure(*_bounds(setup.config.store))

@@ -1,10 +1,20 @@
-"""Asks a host on one lane: address, credential, the client's headers that go on, and its no."""
+"""Asks a host on one lane: address, credential, the client's headers that go on, and its no.
+
+Whatever a request of a client causes to be sent to a host goes through here: attempts, retries,
+hedges, shadows, judges, counts. So policy is asked here, in the last line before the send.
+"""
 
 from __future__ import annotations
 
+from gateway.conversations import hint, hint_header
 from gateway.house import House
 from gateway.settle import Attempt
 from providers.client import Answer
+from providers.errors import ErrorKind, UpstreamError
+
+
+class NotAllowedError(UpstreamError):
+    """The policy does not let this request go to the route: nothing was sent."""
 
 
 async def asked(
@@ -16,8 +26,11 @@ async def asked(
     for a launched server. Raises ``UpstreamError``, also for an answer that is no 2xx.
     """
     call, route, lane = attempt.call, attempt.route, attempt.lane
-    endpoint, wire = route.endpoint, lane.wire.name
+    endpoint, wire = attempt.endpoint, lane.wire.name
     extra = endpoint.client_headers(wire, call.headers, relayed=lane.relayed)
+    named = hint_header(route.cache, wire) if call.conversation is not None and not count else None
+    if named is not None and call.conversation is not None:
+        extra.setdefault(named, hint(call.conversation, route.provider))
     base_url = await house.base_url(endpoint, within_s)
     if endpoint.server is not None and not count:
         attempt.route = await house.at_home.check(
@@ -27,9 +40,14 @@ async def asked(
     target = endpoint.target(wire, route.model, stream=stream, count=count, base_url=base_url)
     if endpoint.signer is not None:
         extra |= await endpoint.signer.sign("POST", str(target.url), dict(target.headers), payload)
+    if not call.may(attempt.route):
+        # Planned while it was allowed: what a rule asks of prices or of ages has changed since.
+        raise NotAllowedError(ErrorKind.FORBIDDEN, "the policy does not allow this route any more")
     attempt.sent = not count
     answer = await house.client.post(target, payload, extra)
     attempt.status = answer.status
+    if limits := answer.limits:
+        house.health.told(attempt.route, endpoint, limits)
     if 200 <= answer.status < 300:
         return answer
     try:

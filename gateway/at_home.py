@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from gateway import prompt_size
+from gateway.ending import end
 from gateway.errors import Refusal
 from gateway.lanes import Lane, Lanes
 from gateway.log import LineLog
@@ -27,7 +28,8 @@ from providers.home_reading import together
 from providers.home_server import NOTHING_LEARNT, Learnt, Server
 from providers.launch import Launched
 from providers.usage import Usage
-from routing.plan import Plan, Route
+from routing.plan import Plan
+from routing.route import Route
 
 # What a call waits for a server that was never asked before: it is in the same house.
 FIRST_WAIT_S = 0.5
@@ -102,7 +104,7 @@ class AtHome:
         now, unmet = time.monotonic(), []
         routes = list(self._worth(planned))
         for route in routes:
-            if self._is_due(route, now) and (address := await self._address(route)):
+            if self._is_due(route, now) and (address := await self.address(route)):
                 wanted_now = self._of(route).waited_for
                 task = self._ask(route, address)
                 unmet += [task] if wanted_now else []
@@ -161,6 +163,9 @@ class AtHome:
         if now is not route and not may(now):
             text = "by what its server says of the model, policy does not let this call go there"
             raise UnfitError(ErrorKind.BAD_REQUEST, text, status=403, code="policy_denied")
+        if now.available and not route.available:
+            # As when everything has to stay at home, and its server passes the model on.
+            raise UnfitError(ErrorKind.BAD_REQUEST, now.available, status=403, code="policy_denied")
         if "tools" in lanes.peek.needs and "tools" in now.cannot and "tools" not in route.cannot:
             text = "its chat template takes no tools: they would go unused without a word"
             raise UnfitError(ErrorKind.BAD_REQUEST, text, code="unsupported_parameter")
@@ -199,11 +204,7 @@ class AtHome:
 
     async def close(self) -> None:
         """Ask nothing any more."""
-        tasks = list(self._asking.values())
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
+        await end(self._asking.values())
 
     def _is_due(self, route: Route, now: float) -> bool:
         server = route.endpoint.server
@@ -222,7 +223,7 @@ class AtHome:
             found = self._known[_key(route)] = _Known(Learnt(silent=unsure))
         return found
 
-    async def _address(self, route: Route) -> str:
+    async def address(self, route: Route) -> str:
         """Return where the server of ``route`` is; "" for one that is not running yet."""
         if route.endpoint.base_url:
             return route.endpoint.base_url

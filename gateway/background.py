@@ -2,7 +2,8 @@
 
 The call runs on by itself and its answer is kept under an id that the client gets at once; it is
 asked for with GET and stopped with cancel. Everything but the key is judged while it runs, so a
-refusal is found in the kept answer, as a failed one.
+refusal is found in the kept answer, as a failed one. Its label is that of the call, which is known
+when it has been answered: what never was answered can be read, and no request can go on from it.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import MutableMapping
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -29,6 +31,7 @@ from gateway.front import (
     send_refusal,
 )
 from gateway.house import House
+from gateway.stored import Stored
 from providers.wires.responses.stored import input_items
 from providers.wires.wire import Json
 
@@ -110,7 +113,7 @@ def _begin(
         "incomplete_details": None,
         "usage": None,
     }
-    stored.put(key, begun, (), len(_encode(begun)))
+    stored.put(key, begun, (), len(_encode(begun)), None)
     task = asyncio.ensure_future(_work(house, entrance, dict(scope), body, key, begun))
     stored.running[(key, name)] = task
     task.add_done_callback(lambda _: stored.running.pop((key, name), None))
@@ -126,6 +129,7 @@ async def _work(
     begun: Json,
 ) -> None:
     answered: list[Message] = []
+    given, label = body, None
 
     async def stay() -> Message:
         return await asyncio.Future()
@@ -133,12 +137,17 @@ async def _work(
     async def collect(message: Message) -> None:
         answered.append(message)
 
+    def note(_stored: Stored, _key: str, whole: Json, _answer: bytes, under: str) -> None:
+        # The body with what it refers to put in, and the label that this may have raised.
+        nonlocal given, label
+        given, label = whole, under
+
     # What is kept is kept below, under the id that the client has.
     raw = _encode({**body, "background": False, "store": False})
     scope["headers"] = [pair for pair in scope["headers"] if pair[0] != b"content-length"]
     end = begun
     try:
-        await exchange.run(house, entrance, scope, _again(raw, stay), collect)
+        await exchange.run(house, replace(entrance, keep=note), scope, _again(raw, stay), collect)
         said = _decode(b"".join(message.get("body", b"") for message in answered[1:]))
         end = {**begun, **_ended(said, answered[0]["status"])}
     except asyncio.CancelledError:
@@ -147,8 +156,8 @@ async def _work(
     finally:
         # An answer that was deleted meanwhile stays so.
         if (key, begun["id"]) in house.stored.running:
-            size = len(raw) + sum(len(message.get("body", b"")) for message in answered)
-            house.stored.put(key, end, tuple(input_items(body)), size)
+            size = len(_encode(given)) + sum(len(message.get("body", b"")) for message in answered)
+            house.stored.put(key, end, tuple(input_items(given)), size, label)
 
 
 def _ended(said: Json, status: int) -> Json:

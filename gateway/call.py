@@ -1,38 +1,45 @@
-"""The first stations of a request: who, what, may, where, hold. Gives a ``Call`` or a refusal."""
+"""One admitted request, and what a request says of itself: its body's look, its headers, its facts.
+
+Every function here is pure but for the clock; ``admission`` goes through the stations in order.
+"""
 
 from __future__ import annotations
 
 import secrets
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from difflib import get_close_matches
 
-from billing.limits import Hold, OverLimitError
-from gateway import auth
+from billing.limits import Hold
 from gateway.auth import Principal
 from gateway.entrance import Entrance
 from gateway.errors import Refusal
-from gateway.front import Receive, read_body
-from gateway.house import House
-from gateway.lanes import Lanes, able
+from gateway.lanes import Lanes
+from gateway.recall import Recall
 from gateway.record import Record
-from gateway.setup import Setup
+from gateway.setup import Candidates, Setup
 from providers import json_body, tokens
 from providers.wires.wire import BadRequestError, Json, Peek, Wire
-from routing import plan as plans
-from routing.facts import RequestFacts
-from routing.plan import Dropped, Plan, Route, Size
+from routing.expected import COLD, Warm
+from routing.facts import UNKNOWN_MONEY, RequestFacts
+from routing.plan import Plan
 from routing.policy import LabelError
+from routing.route import Route, Size, money
+from routing.wish import ASKABLE, Wish
 
+NO_TEXT = frozenset({"images", "files", "audio"})
 TAGS_MAX, TAG_MAX_CHARS, SESSION_MAX_CHARS = 16, 64, 128
-PREFERENCES = ("listed", "cheapest")
 
 
 @dataclass(slots=True)
 class Call:
-    """One admitted request: what every attempt at it needs."""
+    """One admitted request: what every attempt at it needs.
+
+    ``candidates`` is what the config says of the model asked for, ``decision`` how its routes were
+    chosen, in the ledger's form. ``conversation`` is the key of the one that it belongs to, None
+    where that does not matter, and ``warm`` what of it was in which route's cache.
+    """
 
     entrance: Entrance
     wire: Wire
@@ -44,18 +51,46 @@ class Call:
     peek: Peek
     facts: RequestFacts
     session: str
+    candidates: Candidates
     plan: Plan
     lanes: Lanes
     size: Size
     hold: Hold
+    decision: str
+    conversation: bytes | None = None
+    warm: Mapping[str, Warm] = field(default_factory=lambda: COLD)
+
+    @property
+    def stay(self) -> str:
+        """What keeps a conversation at one of a provider's keys, whose cache it is; "" for none."""
+        return self.conversation.hex() if self.conversation is not None else self.session
+
+    @property
+    def hedge(self) -> int | None:
+        """After which percentile of a route's usual wait a second is asked too; None: never.
+
+        For streams only: how long an answer takes that comes whole is for its length to say.
+        """
+        form = self.candidates.form
+        if form is None or form.hedge is None or not self.peek.stream:
+            return None
+        return form.hedge.percentile
+
+    @property
+    def continues(self) -> bool:
+        """Whether another route may go on with a stream that breaks off in its text."""
+        form, peek = self.candidates.form, self.peek
+        if form is None or not form.continue_streams:
+            return False
+        return peek.stream and not peek.json_stream and peek.n == 1 and self.wire.neutral
 
     def may(self, route: Route) -> bool:
         """Whether policy lets this request go to ``route``; asked again right before each send."""
         policy = self.setup.policy
-        most = None
+        cost = UNKNOWN_MONEY
         if policy.counts_money(self.facts):
-            most = plans.ceiling_usd(route, datetime.now(UTC), self.size)
-        return policy.judge(self.facts, route.facts, most).allowed
+            cost = money(route, datetime.now(UTC), self.size)
+        return policy.judge(self.facts, route.facts, cost).allowed
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,64 +100,12 @@ class Asked:
     label: str | None
     tags: frozenset[str]
     session: str
-    prefer: str | None
+    prefer: Wish | None
 
 
 def new_id() -> str:
     """Return an id that is ours, sorts by time, and cannot be guessed."""
     return f"req_{time.time_ns() // 1_000_000:x}{secrets.token_hex(8)}"
-
-
-async def admit(
-    house: House,
-    entrance: Entrance,
-    headers: Mapping[bytes, bytes],
-    receive: Receive,
-    record: Record,
-) -> Call:
-    """Take a request through every station before a host is called. Raises ``Refusal``.
-
-    Also raises ``ClientGoneError`` where the client left while sending.
-    """
-    setup = house.setup
-    principal = auth.principal(headers, setup.principals, setup.local)
-    record.key = principal.name
-    raw = await read_body(receive, setup.body_max_bytes, headers.get(b"content-length"))
-    sent = decode(raw)
-    body = entrance.prepare(sent, house.stored, principal.name)
-    peek = look(entrance, body, len(raw))
-    record.model_asked, record.stream = peek.model, peek.stream
-    facts, asked = request_facts(setup, principal, headers, peek.model)
-    size = size_of(peek)
-    planned = await where(house, setup, facts, size, asked.prefer)
-    lanes = lanes_of(house, entrance.wire, principal, body, raw, peek)
-    # What was kept and is put in again was not among the bytes.
-    lanes.has_state = lanes.has_state or (entrance.keep is not None and body is not sent)
-    planned = able(planned, lanes)
-    if house.unsaved and not house.ledger_works():
-        raise Refusal(
-            "ledger_unavailable",
-            f"the gateway cannot write its journal ({house.trouble}), and takes no call that it "
-            "could not account for",
-            retry_after_s=5,
-        )
-    planned, hold = set_aside(house, principal, planned, size, peek)
-    return Call(
-        entrance=entrance,
-        wire=entrance.wire,
-        setup=setup,
-        record=record,
-        principal=principal,
-        headers=headers,
-        body=body,
-        peek=peek,
-        facts=facts,
-        session=asked.session,
-        plan=planned,
-        lanes=lanes,
-        size=size,
-        hold=hold,
-    )
 
 
 def decode(raw: bytes) -> Json:
@@ -143,10 +126,18 @@ def look(entrance: Entrance, body: Json, text_bytes: int) -> Peek:
 
 
 def lanes_of(
-    house: House, wire: Wire, principal: Principal, body: Json, raw: bytes, peek: Peek
+    setup: Setup,
+    recall: Recall,
+    wire: Wire,
+    facts: RequestFacts,
+    body: Json,
+    raw: bytes,
+    peek: Peek,
 ) -> Lanes:
-    """Return the lanes of one request, none of them made yet."""
-    setup = house.setup
+    """Return the lanes of one request, none of them made yet.
+
+    ``setup`` is the one that the request's label was judged by, whatever is in force meanwhile.
+    """
     candidates = setup.candidates(peek.model)
     routes = candidates.routes if candidates is not None else ()
     return Lanes(
@@ -156,8 +147,10 @@ def lanes_of(
         has_state=wire.relay is not None and any(mark in raw for mark in wire.relay.state_marks),
         peek=peek,
         rules=setup.config.translate,
-        recall=house.recall,
-        key=principal.name,
+        recall=recall,
+        key=facts.key,
+        label=facts.label,
+        labels=setup.policy.labels,
         sole_issuer=routes[0].name if len(routes) == 1 else "",
     )
 
@@ -175,17 +168,17 @@ def asked_for(headers: Mapping[bytes, bytes]) -> Asked:
         )
     session = headers.get(b"x-entrepot-session", b"").decode("latin-1")
     prefer = headers.get(b"x-entrepot-prefer", b"").decode("latin-1") or None
-    if prefer is not None and prefer not in PREFERENCES:
+    if prefer is not None and prefer not in ASKABLE:
         raise Refusal(
             "invalid_request",
-            f"x-entrepot-prefer must be one of {', '.join(PREFERENCES)}, not {prefer[:40]!r}",
+            f"x-entrepot-prefer must be one of {', '.join(ASKABLE)}, not {prefer[:40]!r}",
             param="x-entrepot-prefer",
         )
     return Asked(
         label.decode("latin-1").strip() if label else None,
         tags,
         session[:SESSION_MAX_CHARS],
-        prefer,
+        ASKABLE[prefer] if prefer is not None else None,
     )
 
 
@@ -195,7 +188,7 @@ def request_facts(
     """Return what policy may know of a request. Raises ``Refusal`` for a label that is none."""
     asked = asked_for(headers)
     try:
-        label = setup.policy.raise_label(principal.label, asked.label)
+        label = setup.policy.raise_label(principal.label, asked.label, asked.tags)
     except LabelError as fault:
         raise Refusal("invalid_request", str(fault), param="x-entrepot-label") from None
     if not setup.may_ask(principal, model):
@@ -206,122 +199,17 @@ def request_facts(
             param="model",
         )
     client = headers.get(b"user-agent", b"").decode("latin-1")
-    return RequestFacts(label, principal.team, principal.name, asked.tags, model, client), asked
-
-
-def consider(setup: Setup, facts: RequestFacts, size: Size, prefer: str | None) -> Plan:
-    """Plan the routes of a request; the plan may be empty. Raises ``Refusal`` for no such model."""
-    candidates = setup.candidates(facts.model)
-    if candidates is None:
-        raise _unknown_model(setup, facts.model)
-    wish = prefer or candidates.prefer
-    return plans.plan(candidates.routes, wish, setup.policy, facts, datetime.now(UTC), size)
+    candidates = setup.candidates(model)
+    entry = candidates.entry if candidates is not None else ""
+    facts = RequestFacts(label, principal.team, principal.name, asked.tags, model, client, entry)
+    return facts, asked
 
 
 def size_of(peek: Peek) -> Size:
-    """Return the most tokens that a request can cost."""
+    """Return the most tokens that a request can cost, and how long its prompt is at least."""
     output = peek.max_output * peek.n if peek.max_output is not None else None
-    return Size(tokens.at_most(peek.text_bytes), output, peek.n)
-
-
-async def where(
-    house: House, setup: Setup, facts: RequestFacts, size: Size, prefer: str | None
-) -> Plan:
-    """Plan the routes, by what servers at home say of themselves where that is to be asked.
-
-    Raises ``Refusal`` where there is no such model or no route is left.
-    """
-    planned = consider(setup, facts, size, prefer)
-    if (
-        setup.servers_tell
-        and house.at_home.due(setup, planned)
-        and await house.at_home.meet(setup, planned)
-    ):
-        planned = consider(setup, facts, size, prefer)
-    if not planned.routes:
-        raise no_route(planned)
-    return planned
-
-
-def _without(planned: Plan, dropped: list[Dropped]) -> Plan:
-    gone = {drop.route.name for drop in dropped}
-    kept = [
-        (route, why)
-        for route, why in zip(planned.routes, planned.reasons, strict=True)
-        if route.name not in gone
-    ]
-    return replace(
-        planned,
-        routes=tuple(route for route, _ in kept),
-        reasons=tuple(why for _, why in kept),
-        dropped=(*planned.dropped, *dropped),
-    )
-
-
-def no_route(planned: Plan) -> Refusal:
-    """Return the refusal of a plan without routes: 403 where rules alone left none, else 503."""
-    refused = [dropped for dropped in planned.dropped if dropped.why in ("policy", "terms")]
-    reasons = "; ".join(_why(dropped) for dropped in planned.dropped)
-    if planned.dropped and len(refused) == len(planned.dropped):
-        named = (d.rule or "the plan's terms" for d in refused)
-        rules = ", ".join(repr(name) for name in dict.fromkeys(named))
-        return Refusal(
-            "policy_denied",
-            f"no route may answer this request, by rule {rules}: {reasons}. Ask for another model, "
-            "or have the policy's owner allow a route",
-        )
-    return Refusal(
-        "no_healthy_route",
-        f"no route can answer now: {reasons}. `entrepot explain` and `doctor` say more",
-        retry_after_s=30,
-    )
-
-
-def _why(dropped: Dropped) -> str:
-    if not dropped.rule:
-        return f"{dropped.route.name}: {dropped.reason}"
-    # Its sources and dates are for `explain`: an error's reader wants the fact.
-    breach = f"{dropped.fact} is {dropped.value}" if dropped.fact else dropped.reason
-    return f"{dropped.route.name}: rule {dropped.rule!r}, {breach}"
-
-
-def not_tried(planned: Plan) -> str:
-    """Return which routes the policy kept out of a plan, "" where none; for an error's text."""
-    kept_out = [_why(dropped) for dropped in planned.dropped if dropped.why == "policy"]
-    return f" (not tried: {'; '.join(kept_out)})" if kept_out else ""
-
-
-def _unknown_model(setup: Setup, model: str) -> Refusal:
-    near = get_close_matches(model, setup.model_names, n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
-    return Refusal(
-        "unknown_model",
-        f"there is no model {model[:200]!r} here; {hint}GET /v1/models lists them",
-        param="model",
-    )
-
-
-def set_aside(
-    house: House, principal: Principal, planned: Plan, size: Size, peek: Peek
-) -> tuple[Plan, Hold]:
-    """Hold the most that this call can cost. Raises ``Refusal``.
-
-    Under a budget a route without a known price is left out: what cannot be priced cannot be held.
-    """
-    limits = house.limits
-    ceiling: int | None = 0
-    if limits.has_budgets and limits.budgeted(principal.name, principal.team):
-        now = datetime.now(UTC)
-        most = {route.name: plans.ceiling(route, now, size) for route in planned.routes}
-        ceiling = max((usd for usd in most.values() if usd is not None), default=None)
-        unpriced = [
-            Dropped(route, "price", "", "no known price, under a budget")
-            for route in planned.routes
-            if most[route.name] is None
-        ]
-        planned = _without(planned, unpriced)
-    likely = tokens.estimate(peek.text_bytes) + (size.output_tokens or 0)
-    try:
-        return planned, limits.hold(principal.name, principal.team, likely, ceiling)
-    except OverLimitError as over:
-        raise Refusal(over.code, over.message, retry_after_s=over.retry_after_s) from None
+    size = peek.text_bytes
+    if peek.needs & NO_TEXT:
+        # Their bytes say nothing of tokens.
+        return Size(tokens.at_most(size), output, peek.n)
+    return Size(tokens.at_most(size), output, peek.n, tokens.estimate(size), tokens.at_least(size))

@@ -15,21 +15,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Discriminator,
-    Field,
-    SecretStr,
-    Tag,
-    field_validator,
-    model_validator,
-)
+from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
 
 from gateway import urls
+from gateway.config_models import ModelForm, ModelOrAlias
 from gateway.config_values import (
     Country,
+    Form,
     Forwarded,
     KeyHash,
     Ledger,
@@ -37,24 +29,19 @@ from gateway.config_values import (
     Number,
     Period,
     PerMillion,
-    Prefer,
     Seconds,
     State,
     Text,
     Usd,
     Whole,
     check_headers,
+    credential,
     nothing,
     zone,
 )
 from gateway.problems import WrongError
 from providers.catalog_form import Quantisation
-
-
-class Form(BaseModel):
-    """A mapping of the config file: no key that is not known, no change once it is read."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+from routing.policy_form import FactsForm, RequireForm, Words
 
 
 class TimeoutsForm(Form):
@@ -84,13 +71,17 @@ class OwnTimeoutsForm(Form):
 
 
 class ServerForm(Form):
-    """Where the gateway listens. ``admin_key`` opens the dashboard and /api."""
+    """Where the gateway listens. ``admin_key`` opens the dashboard and /api.
+
+    ``retries`` is how many more rounds over its routes a call gets where a wait may help.
+    """
 
     host: Text = "127.0.0.1"
     port: Annotated[int, Number, Field(ge=0, le=65535)] = 8080
     admin_key: SecretStr | None = None
     body_max_mb: Annotated[int, Number, Field(ge=1, le=1024)] = 32
     timeouts: TimeoutsForm = TimeoutsForm()
+    retries: Annotated[int, Number, Field(ge=0, le=10)] = 2
     time_zone: Text = "UTC"
 
     @field_validator("admin_key")
@@ -171,6 +162,20 @@ class OwnModelForm(Form):
     max_output: Annotated[int, Number, Field(gt=0)] | None = None
 
 
+class OnlyForForm(Form):
+    """The requests that a provider is for: all lines must hold, several words mean any of them."""
+
+    label: Words | None = None
+    team: Words | None = None
+    key: Words | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if not self.model_fields_set:
+            raise WrongError("names nobody", "for example: {team: research, label: [public]}")
+        return self
+
+
 class ProviderForm(Form):
     """One provider: a host of the catalogue with an address, a credential and terms of its own.
 
@@ -182,12 +187,23 @@ class ProviderForm(Form):
     gateway where the catalogue does not know it to be allowed; it is shown as evidence.
     ``prices`` by model, ``free`` (a statement why), ``usd_per_hour``, and ``watts`` with
     ``usd_per_kwh`` are four ways to say what it costs, of which one may stand.
+    ``api_keys`` are several in the place of ``api_key``, each with limits of its own. ``quota`` is
+    one name for all providers that share one rate limit. ``only_for`` are the requests that it
+    serves, all others it does not. ``tier`` is which size of its plan was
+    bought. ``max_wait_s`` is how long a call may wait in the queue of a server at home before it
+    goes to the next route, ``slots`` how many answers that server makes at a time.
     """
 
     catalog: Name | None = None
     endpoint: Name | None = None
     base_url: str | None = None
     api_key: SecretStr | None = None
+    api_keys: tuple[SecretStr, ...] = ()
+    quota: Name | None = None
+    only_for: OnlyForForm | None = None
+    tier: Text | None = None
+    max_wait_s: Seconds | None = None
+    slots: Annotated[int, Number, Field(ge=1, le=4096)] | None = None
     credentials: Text | None = None
     headers: Mapping[str, str] = Field(default_factory=nothing, repr=False)
     forward: tuple[Forwarded, ...] = ()
@@ -203,6 +219,12 @@ class ProviderForm(Form):
     models: Mapping[Text, OwnModelForm] = Field(default_factory=nothing)
     terms: Text | None = None
 
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The values of its keys, none where it has none."""
+        keys = self.api_keys or ((self.api_key,) if self.api_key is not None else ())
+        return tuple(key.get_secret_value() for key in keys)
+
     @field_validator("base_url")
     @classmethod
     def _is_an_address(cls, value: str | None) -> str | None:
@@ -213,13 +235,14 @@ class ProviderForm(Form):
     @field_validator("api_key")
     @classmethod
     def _is_a_credential(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is None:
-            return None
-        # A key read from a file often brings the file's last line break with it.
-        secret = value.get_secret_value().strip()
-        if not all(33 <= ord(sign) < 127 for sign in secret):
-            raise WrongError("holds spaces or signs that no key has", "the key alone")
-        return SecretStr(secret) if secret else None
+        return credential(value) if value is not None else None
+
+    @field_validator("api_keys")
+    @classmethod
+    def _are_credentials(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        clean = [key for key in map(credential, value) if key is not None]
+        # Each once: a key that stands there twice has no second limit.
+        return tuple({key.get_secret_value(): key for key in clean}.values())
 
     @field_validator("headers")
     @classmethod
@@ -239,6 +262,10 @@ class ProviderForm(Form):
                 "has both launch and base_url",
                 "launch alone (the gateway picks the port), or the base_url of a server that runs",
             )
+        if self.api_key is not None and self.api_keys:
+            raise WrongError("has both api_key and api_keys", "api_keys alone, with all of them")
+        if self.slots is not None and self.max_wait_s is None:
+            raise WrongError("has slots that nothing looks at", "max_wait_s beside them")
         if (self.watts is None) != (self.usd_per_kwh is None):
             raise WrongError("has only one of watts and usd_per_kwh", "both, or usd_per_hour")
         ways = {
@@ -251,18 +278,6 @@ class ProviderForm(Form):
         if len(said) > 1:
             raise WrongError(f"says its price by {' and by '.join(said)}", "one of them")
         return self
-
-
-class ModelForm(Form):
-    """Who may answer for one name: routes, written ``provider/model``, in the order to try.
-
-    ``any/MODEL`` among them means every provider that has the weights. ``pin`` is the only provider
-    that may be asked.
-    """
-
-    routes: Annotated[tuple[Text, ...], Field(min_length=1)]
-    prefer: Prefer = "listed"
-    pin: Name | None = None
 
 
 class TranslateForm(Form):
@@ -292,7 +307,10 @@ class BudgetOfKeyForm(Form):
 
 
 class KeyForm(Form):
-    """One client key, known by its hash. ``models`` None is all of them; ``label`` the least."""
+    """One client key, known by its hash. ``models`` None is all of them; ``label`` the least.
+
+    ``require`` and ``forbid`` are as in a rule of the policy, for all calls of this key.
+    """
 
     name: Name
     hash: KeyHash = Field(repr=False)
@@ -302,6 +320,8 @@ class KeyForm(Form):
     rpm: Whole | None = None
     tpm: Whole | None = None
     budget: BudgetOfKeyForm | None = None
+    require: RequireForm | None = None
+    forbid: FactsForm | None = None
 
 
 class BudgetForm(Form):
@@ -319,20 +339,9 @@ def _none_as_empty(value: object) -> object:
     return {} if value is None else value
 
 
-def _list_as_routes(value: object) -> object:
-    if isinstance(value, str) and value.startswith("any/"):
-        # Wherever it is allowed: nobody has listed an order, so the price decides.
-        return {"routes": [value], "prefer": "cheapest"}
-    return {"routes": value} if isinstance(value, list | tuple) else value
-
-
 def _off_as_none(value: object) -> object:
     """Read ``off`` (and YAML's false, which is what it makes of the bare word) as nothing."""
     return None if value in (False, "off") else {} if value in (True, "on") else value
-
-
-def _written_as(value: object) -> str:
-    return "=alias" if isinstance(value, str) else "=model"
 
 
 def _path_or_mapping(value: object) -> object:
@@ -342,11 +351,6 @@ def _path_or_mapping(value: object) -> object:
 
 
 Provider = Annotated[ProviderForm, BeforeValidator(_none_as_empty)]
-ModelOrAlias = Annotated[
-    Annotated[ModelForm, Tag("=model")] | Annotated[Text, Tag("=alias")],
-    Discriminator(_written_as),
-    BeforeValidator(_list_as_routes),
-]
 Keep = Annotated[KeepForm | None, BeforeValidator(_off_as_none)]
 PolicyPlace = Annotated[Path | Mapping[str, Any] | None, BeforeValidator(_path_or_mapping)]
 
@@ -356,6 +360,8 @@ class Config(Form):
 
     ``catalog`` are folders of files laid over the catalogue's own; facts that were confirmed more
     than ``facts_stale_days`` ago are marked wherever they are shown.
+    ``egress`` bounds where the process may connect to: what the config lists, or home alone.
+    ``detect`` leads from a kind of thing that is looked for in prompts to the label it raises to.
     ``recall`` keeps the reasoning of tool turns in memory, to put it back where a host demands it
     and the client dropped it. ``store`` keeps answers of the Responses wire for a while, so that a
     request can name one. Each is ``off`` or says for how long; only ``recall`` is on by itself.
@@ -368,6 +374,8 @@ class Config(Form):
     policy: PolicyPlace = Field(default=None, repr=False)
     catalog: tuple[Path, ...] = ()
     facts_stale_days: Annotated[int, Number, Field(ge=1)] = 180
+    egress: Literal["listed", "home_only"] = "listed"
+    detect: Mapping[Name, Text] = Field(default_factory=nothing)
     translate: TranslateForm = TranslateForm()
     recall: Keep = KeepForm()
     store: Keep = None
@@ -376,7 +384,7 @@ class Config(Form):
     keys: tuple[KeyForm, ...] = ()
     budgets: tuple[BudgetForm, ...] = ()
 
-    @field_validator("providers", "models")
+    @field_validator("providers", "models", "detect")
     @classmethod
     def _stay(cls, value: Mapping[str, Any]) -> Mapping[str, Any]:
         return MappingProxyType(dict(value))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterator
 from importlib.util import find_spec
 
-from gateway import anywhere, urls
+from gateway import anywhere, constraints, detecting, ledger_hosts, urls
 from gateway.bound_hosts import bound_host
-from gateway.config import Config, ModelForm, ProviderForm, matching
+from gateway.config import Config, ProviderForm, matching
+from gateway.config_models import ModelForm
 from gateway.plan_terms import terms_against
 from gateway.problems import Fault, Place
 from gateway.signing import SIGNED
@@ -19,11 +21,14 @@ from routing.policy_form import nearest
 def faults(config: Config, policy: Policy | None) -> Iterator[Fault]:
     """Give what is wrong within the config; ``policy`` None is one that could not be read."""
     yield from _server(config)
+    yield from _home_only(config)
     if anywhere.ANY in config.providers:
         what = f"`{anywhere.ANY}/MODEL` means a model at every provider"
         yield Fault(("providers", anywhere.ANY), what, "give the provider another name")
     if config.policy is None:
         what = "no policy is stated, so every route may answer every request"
+        if constraints.is_constrained(config):
+            what = "no policy is stated: only what is asked of single keys and models holds"
         yield Fault(("policy",), what, "policy: policy.yaml", warning=True)
     if config.translate.emulate_schema and find_spec("jsonschema") is None:
         right = "pip install 'entrepot[schema]'"
@@ -31,14 +36,27 @@ def faults(config: Config, policy: Policy | None) -> Iterator[Fault]:
     for name, entry in config.models.items():
         if isinstance(entry, ModelForm):
             for number, route in enumerate(entry.routes):
-                yield from _route(config, ("models", name), number, route)
+                # In the short form the list stands where the mapping would.
+                yield from _route(config, ("models", name, "routes", number), route)
                 if route in entry.routes[:number]:
                     what = f"route {route!r} stands here twice"
                     yield Fault(("models", name, "routes", number), what, "keep one of them")
+            yield from _shadow(config, name, entry)
         else:
             yield from _alias(config, name, entry)
     yield from _keys(config, policy)
+    if policy is not None:
+        yield from constraints.faults(config, policy)
     yield from _budgets(config)
+    yield from detecting.faults(config, policy)
+
+
+def _home_only(config: Config) -> Iterator[Fault]:
+    if config.egress != "home_only":
+        return
+    for host in ledger_hosts.away(config.ledger, os.environ):
+        what = f"egress is home_only, and the database at {host} is not known to be at home"
+        yield Fault(("ledger",), what, "one on this machine or its network, or sqlite:///FILE")
 
 
 def _alias(config: Config, name: str, said: str) -> Iterator[Fault]:
@@ -104,15 +122,32 @@ def _server(config: Config) -> Iterator[Fault]:
         )
 
 
-def _route(config: Config, place: tuple[str, str], number: int, route: str) -> Iterator[Fault]:
+def _route(config: Config, here: Place, route: str) -> Iterator[Fault]:
     owner, slash, model = route.partition("/")
-    # In the short form the list stands where the mapping would.
-    here = (*place, "routes", number)
     if not slash or not model or not owner:
         yield Fault(here, f"{route!r} is not a route", "provider/model, such as home/smollm2-135m")
     elif owner not in config.providers and owner != anywhere.ANY:
         right = nearest(owner, config.providers, f"add {owner!r} under providers")
         yield Fault(here, f"route {route!r} names no provider of this config", right)
+
+
+def _shadow(config: Config, name: str, entry: ModelForm) -> Iterator[Fault]:
+    if entry.shadow is None:
+        return
+    place, route, judge = ("models", name, "shadow"), entry.shadow.route, entry.shadow.judge
+    if route.startswith(anywhere.PREFIX):
+        yield Fault((*place, "route"), "a shadow is one route", "provider/model")
+    else:
+        yield from _route(config, (*place, "route"), route)
+    if entry.routes == (route,):
+        what = f"{route!r} is the only route of {name!r}, so there is nothing to compare"
+        yield Fault((*place, "route"), what, "another route")
+    if judge is None or matching(config.models, judge) is not None:
+        return
+    if judge.partition("/")[0] not in config.providers:
+        yield Fault(
+            (*place, "judge"), f"there is no model {judge!r}", nearest(judge, config.models)
+        )
 
 
 def _keys(config: Config, policy: Policy | None) -> Iterator[Fault]:
@@ -178,7 +213,7 @@ def _address(place: tuple[str, str], form: ProviderForm, host: Host) -> Iterator
         port = host.usual_ports[0] if host.usual_ports else 8000
         right = f"add base_url: http://127.0.0.1:{port}/v1"
         yield Fault(place, f"{host.id} has no address of its own", right)
-    if host.auth_kind not in ("none", *SIGNED) and form.api_key is None:
+    if host.auth_kind not in ("none", *SIGNED) and not form.secrets:
         right = f"add api_key: ${{{host.auth_env or 'ITS_API_KEY'}}}"
         yield Fault(place, "has no api_key, so it cannot be used", right, warning=True)
     if form.base_url is None:
@@ -218,6 +253,11 @@ def _account(
             )
     if host.plan is not None and (why := terms_against(host.plan, form)):
         yield Fault(place, "cannot be used yet", why, warning=True)
+    if form.tier is not None and host.plan is None:
+        yield Fault((*place, "tier"), f"{host.id} is no plan, so it has no tiers", "leave it out")
+    elif form.tier is not None and host.plan is not None and form.tier not in host.plan.tiers:
+        what = f"{host.plan.name} has no tier {form.tier!r}"
+        yield Fault((*place, "tier"), what, nearest(form.tier, host.plan.tiers))
 
 
 def _anywhere(
@@ -258,10 +298,22 @@ def _bound(config: Config, catalog: Catalog, name: str) -> Host | None:
         return None
 
 
+def _alone(name: str, entry: ModelForm) -> Iterator[Fault]:
+    """Give the wishes of a model that one route alone cannot fulfil."""
+    if len(entry.routes) > 1 or entry.routes[0].startswith(anywhere.PREFIX):
+        return
+    for wish, is_said in {"hedge": entry.hedge, "continue_streams": entry.continue_streams}.items():
+        if is_said:
+            what = f"{wish} needs a second route, and this model has one"
+            yield Fault(("models", name, wish), what, "another route", warning=True)
+
+
 def _models(config: Config, catalog: Catalog) -> Iterator[Fault]:
+    told = set()
     for name, entry in config.models.items():
         if not isinstance(entry, ModelForm):
             continue
+        yield from _alone(name, entry)
         if entry.pin is not None and not any(
             route.startswith((f"{entry.pin}/", anywhere.PREFIX)) for route in entry.routes
         ):
@@ -274,8 +326,9 @@ def _models(config: Config, catalog: Catalog) -> Iterator[Fault]:
                 continue
             owner, _, model = route.partition("/")
             host = _bound(config, catalog, owner)
-            if host is None or host.kind == "home" or host.knows(model):
+            if host is None or host.kind == "home" or host.knows(model) or route in told:
                 continue
+            told.add(route)
             yield Fault(
                 ("models", name, "routes", number),
                 f"the catalogue has no {model!r} at {host.id}, so nothing is known of its maker",

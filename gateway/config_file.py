@@ -18,6 +18,7 @@ from pydantic import ValidationError
 
 from gateway.config import Config
 from gateway.config_checks import catalogue_faults, faults
+from gateway.constraints import constrained
 from gateway.problems import ConfigError, Fault, Place, Problem, faults_of
 from gateway.yaml_lines import Lines, parse
 from providers.catalog import BUILTIN, Catalog, CatalogError, load
@@ -27,6 +28,8 @@ from routing.policy_form import PolicyError
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-((?:(?!\$\{)[^}])*))?\}")
 # What a provider says in two keys at once: without the one, the other would be half a statement.
 _TOGETHER = {"watts": "usd_per_kwh", "usd_per_kwh": "watts"}
+# A list of a provider that does its work with what is left of it.
+_SEVERAL = "api_keys"
 _SQLITE = "sqlite:///"
 FORMS_MOST = 5
 
@@ -60,12 +63,14 @@ class _Environment:
 
     values: Mapping[str, str]
     missing: dict[str, list[str]] = field(default_factory=dict)
+    spared: dict[str, list[str]] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
 
     def filled(self, data: Any, place: Place = ()) -> Any:
         """Return ``data`` with its variables replaced; what lacks one is left out.
 
-        Of a provider the whole key goes: it cannot be used, and half a ``launch`` is a mistake.
+        Of a provider the whole key goes: it cannot be used, and half a ``launch`` is a mistake. Of
+        several ``api_keys`` only that one goes, as long as another is left.
         """
         if isinstance(data, dict):
             kept: dict[str, Any] = {}
@@ -73,12 +78,16 @@ class _Environment:
             for key, value in data.items():
                 before = len(self.faults)
                 kept[key] = self.filled(value, (*place, key))
-                if kept[key] is self or (len(place) == 2 and self._lacks_since(before)):
+                whole = len(place) == 2 and key != _SEVERAL and self._lacks_since(before)
+                if kept[key] is self or whole:
                     gone |= {key, _TOGETHER.get(key) or key}
             return {key: value for key, value in kept.items() if key not in gone}
         if isinstance(data, list):
             items = [self.filled(value, (*place, number)) for number, value in enumerate(data)]
-            return [value for value in items if value is not self]
+            left = [value for value in items if value is not self]
+            if _is_several(place) and not left and (names := self.spared.get(str(place[1]))):
+                self.missing.setdefault(str(place[1]), []).extend(names)
+            return left
         return self._text(data, place) if isinstance(data, str) and "${" in data else data
 
     def _text(self, text: str, place: Place) -> Any:
@@ -96,13 +105,21 @@ class _Environment:
         return any(fault.warning for fault in self.faults[before:])
 
     def _note(self, names: list[str], place: Place) -> None:
-        if len(place) > 2 and place[0] == "providers":
+        if _is_several(place[:3]):
+            self.spared.setdefault(str(place[1]), []).extend(names)
+            what = f"{', '.join(names)} is not set, so provider {place[1]!r} has one key less"
+            self.faults.append(Fault(place, what, "set it before the start", warning=True))
+        elif len(place) > 2 and place[0] == "providers":
             self.missing.setdefault(str(place[1]), []).extend(names)
             what = f"{', '.join(names)} is not set, so provider {place[1]!r} cannot be used"
             self.faults.append(Fault(place, what, "set it before the start", warning=True))
         else:
             right = f"set it, or write ${{{names[0]}:-a default}}"
             self.faults.append(Fault(place, f"{', '.join(names)} is not set", right))
+
+
+def _is_several(place: Place) -> bool:
+    return len(place) == 3 and place[0] == "providers" and place[2] == _SEVERAL
 
 
 def read(path: Path, environment: Mapping[str, str]) -> Loaded:
@@ -138,7 +155,7 @@ def read(path: Path, environment: Mapping[str, str]) -> Loaded:
     return Loaded(
         file=file,
         config=config,
-        policy=policy,
+        policy=constrained(config, policy),
         catalog=catalog,
         lines=lines,
         missing=missing,

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
 from gateway.problems import WrongError
 from routing.groups import KNOWN as COUNTRIES
@@ -32,6 +32,12 @@ _KEPT = frozenset(
     | {"forwarded", "via", "x-real-ip"}
 )
 _KEPT_BEGINNINGS = ("x-entrepot-", "x-forwarded-", "proxy-", "sec-", "x-amz-")
+
+
+class Form(BaseModel):
+    """A mapping of the config file: no key that is not known, no change once it is read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 def _not_true(value: object) -> object:
@@ -108,12 +114,6 @@ def _forwarded(value: str) -> str:
     return name
 
 
-def _not_later(value: object) -> object:
-    if value in ("fastest", "weighted"):
-        raise WrongError("is not supported in this version", "listed or cheapest")
-    return value
-
-
 def _state(value: object) -> object:
     if isinstance(value, str) and value.startswith(("redis:", "rediss:", "valkey:")):
         raise WrongError("is not supported in this version", "memory")
@@ -132,7 +132,6 @@ Ledger = Annotated[str, AfterValidator(_ledger)]
 KeyHash = Annotated[str, AfterValidator(_hash)]
 Forwarded = Annotated[str, AfterValidator(_forwarded)]
 Period = Literal["minute", "hour", "day", "week", "month"]
-Prefer = Annotated[Literal["listed", "cheapest"], BeforeValidator(_not_later)]
 State = Annotated[Literal["memory"], BeforeValidator(_state)]
 
 
@@ -149,6 +148,15 @@ def zone(name: str) -> tzinfo:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise WrongError("names no time zone", "a name such as UTC or Europe/Paris") from None
+
+
+def credential(value: SecretStr) -> SecretStr | None:
+    """Return a key without what stands around it, None for nothing; raises ``WrongError``."""
+    # A key read from a file often brings the file's last line break with it.
+    secret = value.get_secret_value().strip()
+    if not all(33 <= ord(sign) < 127 for sign in secret):
+        raise WrongError("holds spaces or signs that no key has", "the key alone")
+    return SecretStr(secret) if secret else None
 
 
 def check_headers(headers: Iterable[tuple[str, str]]) -> None:

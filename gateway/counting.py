@@ -17,6 +17,7 @@ from gateway.front import JSON, Headers, Send, send_body
 from gateway.house import House
 from gateway.lanes import Cannot
 from gateway.settle import Attempt, settle
+from gateway.watching import watched
 from providers import tokens
 from providers.errors import UpstreamError
 
@@ -41,10 +42,11 @@ async def count(house: House, call: Call, send: Send) -> None:
     found: int | None = None
     for route in call.plan.routes:
         lane = call.lanes.counting(route)
-        if isinstance(lane, Cannot) or not call.may(route):
+        endpoint = house.health.choose(route, call.stay)
+        if isinstance(lane, Cannot) or endpoint is None:
             continue
         number += 1
-        attempt = Attempt(call, route, lane, number)
+        attempt = Attempt(call, route, lane, number, endpoint, purpose="count")
         try:
             found = await _counted(house, attempt)
         finally:
@@ -64,7 +66,7 @@ async def _counted(house: House, attempt: Attempt) -> int | None:
     """Ask one host; None where it gives no count."""
     try:
         async with asyncio.timeout(ANSWER_WITHIN_S):
-            found = await _count_at(house, attempt)
+            found = await watched(house, attempt, _count_at(house, attempt))
     except TimeoutError:
         attempt.error = "timeout"
         return None

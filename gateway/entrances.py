@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from gateway.counting import count
 from gateway.entrance import Entrance
-from gateway.stored import Stored, keep, resolved, unthreaded
+from gateway.stored import NO_LABELS, Prepared, Stored, keep, resolved, unthreaded
 from providers.wires.registry import WIRES
 from providers.wires.wire import Json, Wire
 
@@ -21,9 +21,11 @@ def _counted(wire: Wire, path: str = "") -> Entrance:
     counting = wire.counting
     if counting is None:
         raise LookupError(f"{wire.name} does not count")
-    return Entrance(
-        wire, path, prepare=lambda body, _stored, _key: counting.prepare(body), answer=count
-    )
+
+    def prepared(body: Json, _stored: Stored, _key: str) -> Prepared:
+        return counting.prepare(body), NO_LABELS
+
+    return Entrance(wire, path, prepare=prepared, answer=count)
 
 
 FIXED = {
@@ -58,7 +60,7 @@ def _named(rest: str, query: bytes) -> Entrance | None:
     # Without alt=sse the wire streams one JSON array, for clients that cannot read events.
     form = "sse" if b"alt=sse" in query.split(b"&") else ""
 
-    def marked(body: Json, _stored: Stored, _key: str) -> Json:
-        return {**body, "$alt": form}
+    def marked(body: Json, _stored: Stored, _key: str) -> Prepared:
+        return {**body, "$alt": form}, NO_LABELS
 
     return Entrance(WIRES["gemini"], f"models/{rest}", marked)

@@ -10,8 +10,8 @@ from gateway.bound_hosts import STATED
 from gateway.problems import Fault
 from gateway.setup import Setup
 from providers.fact_age import age_days
-from routing.plan import Route
 from routing.policy import Policy
+from routing.route import Route
 
 MODEL_FACTS = ("weights", "licence", "quantisation")
 AGED = "facts_age_days"  # what a rule calls the age of all facts

@@ -23,7 +23,7 @@ BODY_WITHIN_S = 60.0
 
 
 class ClientGoneError(Exception):
-    """The client closed its connection before its request was complete."""
+    """The client closed its connection in the middle of its request, or takes no more answer."""
 
 
 async def read_body(receive: Receive, most_bytes: int, declared: bytes | None) -> bytes:

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from gateway.recall import Turn
 from providers import ir
-from providers.ir import Message, Part, Reasoning, Text, ToolCall
+from providers.ir import Message, Opaque, Part, Reasoning, Text, ToolCall
 
 
 @dataclass(slots=True)
@@ -38,13 +38,14 @@ class Handback:
 def for_route(
     request: ir.Request,
     route: str,
-    issuer: Callable[[str], str],
+    issuer: Callable[[str], str | None],
     turn: Callable[[str], Turn | None],
 ) -> tuple[ir.Request, Handback]:
     """Return ``request`` as ``route`` may see it, and what was done to it.
 
-    ``issuer(state)`` names the route that gave a state out, "" where nobody knows. ``turn(id)``
-    gives the remembered turn of a tool call.
+    ``issuer(state)`` names the route that gave a state out, "" where nobody knows, and None where
+    this request must not have it. ``turn(id)`` gives the remembered turn of a tool call. A
+    ``route`` of "" gets no state at all.
     """
     done = Handback()
     messages: list[Message] = []
@@ -85,14 +86,22 @@ def _recalled(
     )
 
 
-def _owned(part: Part, route: str, issuer: Callable[[str], str], done: Handback) -> Part | None:
+def _owned(
+    part: Part, route: str, issuer: Callable[[str], str | None], done: Handback
+) -> Part | None:
     """Leave in a part only the states that ``route`` issued; None where nothing else is in it."""
     if not isinstance(part, Reasoning | Text | ToolCall) or not part.opaque:
         return part
-    own = tuple(state for state in part.opaque if (state.issuer or issuer(state.data)) == route)
+    own = tuple(state for state in part.opaque if _is_own(state, route, issuer(state.data)))
     if len(own) == len(part.opaque):
         return part
     done.left_out += len(part.opaque) - len(own)
     if isinstance(part, Reasoning) and not own and not part.text:
         return None
     return replace(part, opaque=own)
+
+
+def _is_own(state: Opaque, route: str, issuer: str | None) -> bool:
+    # A client that carries the state of another wire sends the issuer's name with it: a word of the
+    # client's, which opens nothing that the memory closes.
+    return issuer is not None and bool(route) and (state.issuer or issuer) == route

@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from random import random
 
 from billing.journal import Journal, JournalError
 from billing.ledger import Entry
 from billing.limits import Limits
 from gateway.at_home import AtHome
 from gateway.books import Books
+from gateway.home_load import HomeLoad
 from gateway.log import LineLog
 from gateway.metrics import Metrics
 from gateway.recall import Recall
 from gateway.setup import Setup
+from gateway.shadow import Shadows
 from gateway.stored import Stored
 from providers.client import Client
 from providers.endpoint import Endpoint
 from providers.errors import ErrorKind, UpstreamError
 from providers.launch import Launched
+from routing.affinity import Affinity
+from routing.expected import Answers
+from routing.health import Health
+from routing.outlook import Outlook
+from routing.windows import Windows
 
 UNSAVED_MAX = 10_000
 
@@ -30,6 +39,7 @@ class House:
     ``unsaved`` holds entries that the journal could not take (a full disk): while there are any,
     no new call is let in, so that what can be lost is bounded by the calls then under way.
     ``reload_problem`` is what was wrong with the last edit of the config, "" where it was taken.
+    ``draw`` gives random numbers from 0 to below 1.
     """
 
     setup: Setup
@@ -43,6 +53,14 @@ class House:
     recall: Recall
     stored: Stored
     at_home: AtHome
+    home_load: HomeLoad
+    health: Health
+    windows: Windows
+    outlook: Outlook
+    shadows: Shadows
+    affinity: Affinity = field(default_factory=Affinity)
+    answers: Answers = field(default_factory=Answers)
+    draw: Callable[[], float] = random
     unsaved: deque[Entry] = field(default_factory=lambda: deque(maxlen=UNSAVED_MAX))
     trouble: str = ""
     in_flight: int = 0

@@ -22,7 +22,8 @@ from providers import carrier, deviations, emulate, ir
 from providers.dialect import Dialect
 from providers.wires.registry import WIRES
 from providers.wires.wire import BadRequestError, CannotExpressError, Json, Peek, Wire
-from routing.plan import Dropped, Plan, Route
+from routing.plan import Dropped, Plan
+from routing.route import Route
 
 NEEDS = {
     "schema": ("json_schema", "keeps no JSON schema"),
@@ -77,8 +78,10 @@ class Cannot:
 class Lanes:
     """The lanes of one request, made when they are asked for and kept.
 
-    ``key`` is whose recall it is; ``sole_issuer`` the only route that the asked model has, whose
-    state unknown state must be, "" where there are several.
+    ``rewritten``: what is asked is not the client's body any more, which so is not passed on.
+    ``key`` is whose recall it is, ``label`` the request's, one of the policy's ``labels``: what was
+    made under one above it is not known here. ``sole_issuer`` is the only route that the asked
+    model has, whose state unknown state must be, "" where there are several.
     """
 
     wire: Wire
@@ -88,11 +91,16 @@ class Lanes:
     rules: TranslateForm
     recall: Recall
     key: str
+    label: str
+    labels: tuple[str, ...]
     sole_issuer: str
+    rewritten: bool = False
     _stateless: bool = False
     _neutral: ir.Request | None = None
     _made: dict[str, Lane | Cannot] = field(default_factory=dict)
     _conditions: dict[str, frozenset[str]] = field(default_factory=dict)
+    # The turns of higher labels that the lane in the making had no use of, each with its label.
+    _above: dict[Turn, str] = field(default_factory=dict)
 
     def of(self, route: Route) -> Lane | Cannot:
         """Return how ``route`` is asked, or why it cannot be. Raises ``Refusal``."""
@@ -129,6 +137,12 @@ class Lanes:
             return Cannot("", "its host counts no tokens")
         return self._on(route, self.wire.name if self.wire.name in able else able[0])
 
+    def with_request(self, request: ir.Request) -> Lanes:
+        """Return the lanes of another request in the place of this one, all of them translated."""
+        other = replace(self, has_state=False, _neutral=request, _made={}, _conditions={})
+        other.rewritten = True
+        return other
+
     def forget_state(self) -> None:
         """Make every lane anew without any opaque state: a host has refused one."""
         self._stateless = True
@@ -154,13 +168,14 @@ class Lanes:
 
     def _on(self, route: Route, name: str) -> Lane | Cannot:
         wire, dialect = WIRES[name], self._holding(route.dialects[name])
+        self._above.clear()
         lacking = self._lacking(route, dialect)
         emulation = lacking is not None and lacking.field == self._theirs("output")
         if lacking is not None and not (emulation and self.rules.emulate_schema):
             return lacking
         if emulation:
             return self._translated(route, wire, dialect, emulating=True)
-        if name == self.wire.name and not self.peek.json_stream:
+        if name == self.wire.name and not self.peek.json_stream and not self.rewritten:
             return self._relayed(route, wire, dialect)
         return self._translated(route, wire, dialect)
 
@@ -245,6 +260,7 @@ class Lanes:
             )
             if restored:
                 notes.append(f"put back the reasoning of {restored} turns")
+            notes += self._withheld()
         if not deviations.concerned(body, dialect, wire.passing.effort):
             return Lane(wire, dialect, True, body, lost=tuple(lost), notes=tuple(notes))
         done = self._adapted(wire, dialect, body, ours=False)
@@ -290,7 +306,7 @@ class Lanes:
             body=adapted.body,
             lost=tuple(dict.fromkeys(lost)),
             changed=adapted.changed,
-            notes=(*done.words(), *(schema.notes if schema is not None else ())),
+            notes=(*done.words(), *self._withheld(), *(schema.notes if schema is not None else ())),
             names=names,
             schema=schema,
             one_call=request.parallel_tools is False and "parallel_tools" in written.lost,
@@ -311,8 +327,12 @@ class Lanes:
         names = self.wire.client.names if self.wire.client else {}
         return next((ours for ours, theirs in names.items() if theirs == name), name)
 
-    def _issuer(self, state: str) -> str:
-        return self.recall.issuer(self.key, state) or self.sole_issuer
+    def _issuer(self, state: str) -> str | None:
+        """Return who gave ``state`` out, "" if unknown; None: under a label above this one."""
+        found = self.recall.issuer(self.key, state)
+        if found is None:
+            return self.sole_issuer
+        return found.route if found.labels.issubset(self._usable) else None
 
     def _may(self, state: str, route: Route) -> bool:
         if self._stateless or state.startswith(carrier.BEGINNING):
@@ -320,7 +340,28 @@ class Lanes:
         return self._issuer(state) == route.name
 
     def _turn(self, call_id: str) -> Turn | None:
-        return self.recall.turn(self.key, call_id)
+        usable = self._usable
+        turn, _ = self.recall.turn(self.key, call_id, reversed(usable))
+        if turn is None:
+            # The request would carry what is above its label to a route chosen for its label.
+            above, label = self.recall.turn(self.key, call_id, self.labels[len(usable) :])
+            if above is not None:
+                self._above[above] = label
+        return turn
+
+    @property
+    def _usable(self) -> tuple[str, ...]:
+        """The labels up to the request's own, rising; a label that is none reaches nothing."""
+        if self.label not in self.labels:
+            return ()
+        return self.labels[: self.labels.index(self.label) + 1]
+
+    def _withheld(self) -> list[str]:
+        """Say what of the memory was left out because of its label."""
+        if not self._above:
+            return []
+        labels = ", ".join(dict.fromkeys(self._above.values()))
+        return [f"left out the reasoning of {len(self._above)} turns: made under label {labels}"]
 
     def _thought(self, call_id: str) -> str | None:
         turn = self._turn(call_id)
@@ -366,7 +407,8 @@ def able(planned: Plan, lanes: Lanes) -> Plan:
         if lanes.relays(route):
             whole.append(route)
             continue
-        if whole and host_wire(lanes.wire, route, lanes.peek) != lanes.wire.name:
+        # One that speaks no wire for it is known to be none at once.
+        if whole and host_wire(lanes.wire, route, lanes.peek) not in (None, lanes.wire.name):
             whole.append(route)
             continue
         lane = lanes.of(route)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import (
@@ -18,6 +19,21 @@ from gateway.record import Record
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
+# Counters of single events, by name: what they count, and by which labels.
+COUNTERS: Mapping[str, tuple[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "breaker_transitions": ("Changes of a route's breaker", ("route", "before", "after")),
+        "hedges": ("Second attempts beside a slow first one", ("route", "result")),
+        "continued": ("Streams that another route went on with", ("route",)),
+        "overflowed": ("Calls that did not wait for a server at home", ("route",)),
+        "detected": ("Things that detectors found in prompts", ("kind",)),
+        "cache_lost_tokens": ("Cached tokens that a change of route lost", ("route",)),
+        "cache_lost_usd": ("What they cost", ("route",)),
+        "egress_refused": ("Connections that the egress list does not allow", ("host",)),
+        "judges": ("Questions to a judge of shadows", ("model", "result")),
+        "shadows": ("Copies of calls sent to a shadow route", ("route", "result")),
+    }
+)
 # Clients may name models: past this many routes the rest is counted under "other".
 SERIES_MAX = 2000
 
@@ -35,6 +51,7 @@ class Metrics(Collector):
         self._unpriced: dict[str, int] = {}
         self._buckets: dict[str, list[int]] = {}
         self._sums: dict[str, float] = {}
+        self._counted: dict[str, dict[tuple[str, ...], float]] = {name: {} for name in COUNTERS}
         self._registry = CollectorRegistry()
         self._registry.register(self)
 
@@ -58,6 +75,13 @@ class Metrics(Collector):
                 self._unpriced[name] = self._unpriced.get(name, 0) + 1
             else:
                 self._cost[name] = self._cost.get(name, 0) + entry.cost_pico
+
+    def count(self, name: str, labels: tuple[str, ...], amount: float = 1) -> None:
+        """Add to one of ``COUNTERS``; past ``SERIES_MAX`` sets of labels the rest is one set."""
+        counts = self._counted[name]
+        if labels not in counts and len(counts) >= SERIES_MAX:
+            labels = ("other",) * len(labels)
+        counts[labels] = counts.get(labels, 0) + amount
 
     def _name(self, route: str) -> str:
         if route in self._names:
@@ -97,6 +121,11 @@ class Metrics(Collector):
         for name, count in self._unpriced.items():
             unpriced.add_metric([name], count)
         yield unpriced
+        for name, (text, labels) in COUNTERS.items():
+            family = CounterMetricFamily(f"entrepot_{name}", text, labels=list(labels))
+            for values, amount in self._counted[name].items():
+                family.add_metric(list(values), amount)
+            yield family
         yield self._durations()
         for name, (text, read) in self._gauges.items():
             yield GaugeMetricFamily(name, text, value=read())

@@ -19,7 +19,7 @@ from gateway.setup import Setup
 from providers.catalog import Catalog
 from providers.host import Host, HostEndpoint, Model, Prices
 from routing.facts import RouteFacts
-from routing.plan import Route
+from routing.route import Route
 
 Billing = Literal["token", "plan", "hour", "unknown"]
 

@@ -101,10 +101,16 @@ def _fault(details: ErrorDetails, form: type[BaseModel]) -> Fault:
     wrong = context.get("error")
     if isinstance(wrong, WrongError):
         return Fault(place, f"`{dotted}` {wrong.what}" if dotted else wrong.what, wrong.right)
+    if kind == "policy":  # a part of the policy's form that stands in the config
+        return Fault(place, f"`{dotted}`: {context['what']}", str(context["right"]))
     if kind == "literal_error":
         return Fault(
             place, f"`{dotted}` has a value that is not known here", f"one of {context['expected']}"
         )
+    if kind == "model_type":  # its own words name a class of ours
+        inner = ", ".join(sorted(_known_keys(form, place)))
+        right = f"a mapping of `key: value`, with {inner}" if inner else "a mapping"
+        return Fault(place, f"`{dotted}` is not a mapping", right)
     message = details["msg"]
     right = next((text for start, text in _EXPECTED.items() if kind.startswith(start)), "")
     if kind in ("greater_than", "greater_than_equal", "less_than", "less_than_equal"):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from gateway import auth, freshness
 from gateway.setup import Setup
 from routing import proof
 from routing.proof import Proof
+from routing.proof_cases import Asked, Principal
+from routing.proof_warnings import Ages
+from routing.route import Route
 
 ANY_MODEL = "*"
 
@@ -21,7 +24,7 @@ def prove(setup: Setup) -> Proof:
     """
     # Apart from a setup in use: its routes may lack the prices of those that cannot be called, and
     # what the policy remembers is for real requests.
-    own = replace(setup, price_all=True, _candidates={}, _routes={})
+    own = replace(setup, price_all=True, policy=replace(setup.policy), _candidates={}, _routes={})
     asked = [found for name in own.config.models if (found := own.candidates(name)) is not None]
     routes = {route.name for found in asked for route in found.routes}
     known = {
@@ -29,26 +32,37 @@ def prove(setup: Setup) -> Proof:
         for name, owner in own.providers.items()
         for model in (*owner.host.models, ANY_MODEL)
     }
-    narrow = _prove(own, own.config.models)
-    wide = _prove(own, [*own.config.models, *sorted(routes | known)])
-    findings = tuple(
-        near if expect.first and near.cases else far
-        for expect, near, far in zip(
-            own.policy.expects, narrow.findings, wide.findings, strict=True
-        )
-    )
-    if not wide.cases:  # nothing can be asked for, so nothing can be broken
-        findings = tuple(replace(finding, holds=True, counter_example="") for finding in findings)
-    return Proof(findings, narrow.warnings, wide.cases)
-
-
-def _prove(setup: Setup, names: Iterable[str]) -> Proof:
-    by_model = {name: found for name in names if (found := setup.candidates(name)) is not None}
     return proof.prove(
-        replace(setup.policy),
-        {name: found.routes for name, found in by_model.items()},
-        [proof.Principal(p.name, p.team, p.label) for p in setup.principals.values()],
-        (),
+        own.policy,
+        lambda name: _asked(own, name),
+        own.config.models,
+        [_principal(found) for found in own.principals.values()],
         datetime.now(UTC),
-        {name: found.prefer for name, found in by_model.items()},
+        others=sorted(routes | known),
+        ages=Ages(lambda route: freshness.confirmed(own, route), own.config.facts_stale_days),
     )
+
+
+def _principal(found: auth.Principal) -> Principal:
+    models = None if found.models is None else tuple(sorted(found.models))
+    return Principal(found.name, found.team, found.label, models)
+
+
+def _asked(setup: Setup, name: str) -> Asked | None:
+    found = setup.candidates(name)
+    if found is None:
+        return None
+    shadow = found.form.shadow if found.form is not None else None
+    return Asked(
+        found.routes,
+        found.wish,
+        found.entry,
+        _shadow(setup, shadow.route) if shadow is not None else None,
+        (shadow.judge or "") if shadow is not None else "",
+    )
+
+
+def _shadow(setup: Setup, name: str) -> Route | None:
+    """Return the route that gets copies; None where the config has no such provider."""
+    found = setup.candidates(name)
+    return found.routes[0] if found is not None and found.routes else None

@@ -12,7 +12,8 @@ from billing.ledger import Entry
 class Record:
     """One client call, filled in station by station. ``began`` is monotonic seconds.
 
-    ``answered`` turns True with the last byte for the client: a disconnect after it is none.
+    ``detected`` says in words what raised the label, "" where nothing did. ``answered`` turns True
+    with the last byte for the client: a disconnect after it is none.
     """
 
     request_id: str
@@ -24,18 +25,28 @@ class Record:
     status: int = 0
     code: str = ""
     cost_pico: int | None = 0
+    detected: str = ""
     answered: bool = False
     attempts: list[Entry] = field(default_factory=list)
 
     @property
     def route(self) -> str:
-        """The last route tried, as provider/model; "" where none was."""
-        last = self.attempts[-1] if self.attempts else None
+        """The route that answered, else the last that was tried, as provider/model; "" for none."""
+        last = self.last
         return f"{last.provider}/{last.model}" if last else ""
+
+    @property
+    def last(self) -> Entry | None:
+        """The attempt that the client's answer, or the end of it, came from; None: none was made.
+
+        One that lost a race may be settled after the one that won it.
+        """
+        raced = [entry for entry in self.attempts if entry.purpose != "hedge"]
+        return raced[-1] if raced else None
 
     def line(self, seconds: float) -> dict[str, Any]:
         """The exchange as one log line: no prompt, no answer, no key."""
-        last = self.attempts[-1] if self.attempts else None
+        last = self.last
         failed = [f"{e.provider}/{e.model}: {e.error}" for e in self.attempts if e.error]
         more = {"failed": failed} if failed else {}
         return {

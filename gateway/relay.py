@@ -12,11 +12,14 @@ import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from msgspec.structs import replace as copied
+
 from billing.money import usd_text
 from gateway import translate
 from gateway.asking import asked
+from gateway.conversations import hint, with_hint
 from gateway.errors import from_upstream
-from gateway.front import JSON, Headers, Send, send_body
+from gateway.front import JSON, ClientGoneError, Headers, Send, send_body
 from gateway.house import House
 from gateway.keepalive import KeepAlive
 from gateway.recall import Turn
@@ -46,6 +49,7 @@ class _Clock:
     phase: str
     arm_again_at: float = 0.0
     alive: KeepAlive | None = None
+    gives: bool = False  # the client is being given something, and may be the slow one
 
     def heard(self) -> None:
         """The host sent something: the wait for the next bytes begins.
@@ -65,12 +69,13 @@ class _Clock:
 
 
 async def relay(house: House, attempt: Attempt, send: Send, total_at: float) -> None:
-    """Make one attempt and answer the client with it.
+    """Make one attempt and answer the client with it; it is settled in every case.
 
-    Raises ``UpstreamError`` while the client has got nothing. A fault after that ends the client's
-    stream with an error event of its wire. The attempt is settled in every case.
+    Raises ``UpstreamError``. Where the client has got something by then (``attempt.committed``), no
+    other attempt can begin anew: the caller goes on from there, or breaks off. Raises
+    ``ClientGoneError`` where the client took nothing for as long as a host may be silent.
     """
-    call, limits = attempt.call, attempt.route.endpoint.timeouts
+    call, limits = attempt.call, attempt.endpoint.timeouts
     loop = asyncio.get_running_loop()
     total_at = min(total_at, loop.time() + limits.total_s)
     first_s = limits.first_byte_s if call.peek.stream else limits.answer_s
@@ -89,6 +94,11 @@ async def relay(house: House, attempt: Attempt, send: Send, total_at: float) -> 
                 finally:
                     answer.close()
     except TimeoutError:
+        if clock is not None and clock.gives:
+            # No fault of the host, and nobody to be told of one.
+            attempt.outcome = "cancelled"
+            settle(house, attempt)
+            raise ClientGoneError from None
         fault = UpstreamError(ErrorKind.TIMEOUT, _late(clock, limits.total_s))
     except UpstreamError as caught:
         fault = caught
@@ -100,15 +110,22 @@ async def relay(house: House, attempt: Attempt, send: Send, total_at: float) -> 
         return
     attempt.fail(fault)
     settle(house, attempt)
-    if not attempt.committed:
+    # Once all has been sent, only the client's own slowness in taking it is left to fail.
+    if not call.record.answered:
         raise fault
-    if call.record.answered:
-        # Only the client's own slowness in taking the last bytes is left to fail here.
-        return
+
+
+async def break_off(attempt: Attempt, fault: UpstreamError, send: Send) -> None:
+    """End the client's stream with an error event of its wire; a client must take it in time."""
     refusal = from_upstream(fault, f"{attempt.route.name} broke off: {fault.message}")
-    call.record.code, call.record.answered = refusal.code, True
+    record = attempt.call.record
+    record.code, record.answered = refusal.code, True
     event = _writer(attempt).fail(refusal.message, refusal.type, refusal.code)
-    await send({"type": "http.response.body", "body": event})
+    try:
+        async with asyncio.timeout(attempt.endpoint.timeouts.between_s):
+            await send({"type": "http.response.body", "body": event})
+    except TimeoutError:
+        raise ClientGoneError from None
 
 
 def _writer(attempt: Attempt) -> Writer:
@@ -125,7 +142,12 @@ def _late(clock: _Clock | None, total_s: float) -> str:
 
 
 def _payload(attempt: Attempt) -> bytes:
-    return attempt.lane.payload(attempt.route.model)
+    """Return the bytes for the host, with the name of the conversation where it takes one."""
+    lane, cache, key = attempt.lane, attempt.route.cache, attempt.call.conversation
+    if cache is not None and key is not None and lane.wire.name in cache.hint_fields:
+        named = with_hint(lane.body, cache, lane.wire.name, hint(key, attempt.route.provider))
+        lane = copied(lane, body=named)
+    return lane.payload(attempt.route.model)
 
 
 async def _whole(house: House, attempt: Attempt, answer: Answer, send: Send, clock: _Clock) -> None:
@@ -204,7 +226,9 @@ async def _streamed(
 
 def _reader(house: House, attempt: Attempt) -> Reader | Translated:
     call, route, lane = attempt.call, attempt.route, attempt.lane
-    if lane.relayed:
+    if attempt.resumes is not None:
+        return translate.resumed(call, route, lane, house.recall, attempt.resumes)
+    if attempt.relays:
         return lane.wire.host.reader(lane.dialect, route.name, not call.peek.wants_usage)
     return translate.stream(call, route, lane, house.recall)
 
@@ -244,7 +268,9 @@ async def _stream(
             break
         clock.heard()
         if out:
+            clock.gives = True
             await send({"type": "http.response.body", "body": out, "more_body": True})
+            clock.gives = False
     attempt.outcome = "completed"
     if not isinstance(reader, Translated):
         _passed(house, attempt, reader)
@@ -269,19 +295,21 @@ def _passed(house: House, attempt: Attempt, reader: Reader) -> None:
 def _keep(house: House, attempt: Attempt, answer: bytes) -> None:
     call = attempt.call
     if call.entrance.keep is not None:
-        call.entrance.keep(house.stored, call.principal.name, call.body, answer)
+        name, label = call.principal.name, call.facts.label
+        call.entrance.keep(house.stored, name, call.body, answer, label)
 
 
 def _remember(house: House, attempt: Attempt, states: Iterable[str]) -> None:
     if states:
-        house.recall.issued(attempt.call.principal.name, states, attempt.route.name)
+        call = attempt.call
+        house.recall.issued(call.principal.name, states, attempt.route.name, call.facts.label)
 
 
 def _keep_turn(house: House, attempt: Attempt, calls: Iterable[str], thoughts: str) -> None:
     """Keep what the client's SDK will drop; "" too, where the model had not thought."""
     reasoning = (Reasoning(thoughts),) if thoughts else ()
     turn = Turn(attempt.route.name, reasoning, tuple((call, ()) for call in calls))
-    house.recall.thought(attempt.call.principal.name, turn)
+    house.recall.thought(attempt.call.principal.name, turn, attempt.call.facts.label)
 
 
 async def _start_stream(attempt: Attempt, send: Send) -> None:

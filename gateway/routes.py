@@ -2,33 +2,36 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
+from secrets import token_bytes
 from types import MappingProxyType
 from urllib.parse import urlsplit
 
 from billing import list_prices
 from billing.pricing import PriceList
-from gateway import urls
+from gateway import home_only, urls
 from gateway.bound_hosts import STATED
 from gateway.config import PriceForm, ProviderForm, TimeoutsForm
 from gateway.plan_terms import allowed_clients, terms_against
 from gateway.signing import SIGNED, signer
 from providers.dialect import Dialect
-from providers.endpoint import Endpoint, Timeouts, endpoint
+from providers.endpoint import Endpoint, Signer, Timeouts, endpoint
 from providers.home_reading import as_found
 from providers.home_server import NOTHING_LEARNT, Learnt
-from providers.host import NOWHERE_KNOWN, Host, HostEndpoint, Model, Place, WirePath
+from providers.host import NOWHERE_KNOWN, Cache, Host, HostEndpoint, Model, Place, WirePath
 from providers.launch import Launch, command
 from routing.facts import RouteFacts
-from routing.plan import Route
+from routing.route import Queue, Route
 
 PLACE_FACTS = ("operator", "processed_in", "trains_on_data", "retention_days", "zdr")
 ELSEWHERE = "unknown: the address is not"  # how evidence begins of a place that nobody vouches for
+_SALT = token_bytes(32)  # of this process, for the names of quota groups
 # The config's words for prices, and the ledger's.
 BUCKET_OF = {
     "input": "input",
@@ -45,7 +48,9 @@ BUCKET_OF = {
 class Provider:
     """One configured provider. ``available`` is "" or why it cannot be called.
 
+    ``endpoints`` has its address with each of its keys, ``endpoint`` with the first of them.
     ``launch`` is the server that the gateway starts for it, ``at_start`` whether with itself.
+    ``stays_home``: a model that its server passes on to machines elsewhere cannot be called either.
     """
 
     name: str
@@ -53,9 +58,11 @@ class Provider:
     host: Host
     at: HostEndpoint
     endpoint: Endpoint
+    endpoints: tuple[Endpoint, ...]
     available: str
     launch: Launch | None
     at_start: bool
+    stays_home: bool = False
 
 
 def provider(
@@ -65,24 +72,56 @@ def provider(
     missing: Iterable[str],
     timeouts: TimeoutsForm,
     folder: Path,
+    *,
+    stays_home: bool = False,
 ) -> Provider:
     """Bind a provider's address, credential and time limits.
 
     ``missing`` names the environment variables that its block needs and that are not set.
-    ``folder`` takes the log of a launched server.
+    ``folder`` takes the log of a launched server. ``stays_home``: one that is not at home cannot
+    be called.
     """
     at = host.endpoints[form.endpoint or host.default_endpoint]
-    secret = form.api_key.get_secret_value() if form.api_key is not None else None
-    base = ""
+    secrets = form.secrets
+    signed = host.auth_kind in SIGNED and not secrets
+    made = signer(host.auth_kind, at, form.credentials) if signed else None
+    signs = None if isinstance(made, str) else made
+    keys = secrets or (None,)
+    bound = tuple(_endpoint(name, form, host, at, key, signs, timeouts) for key in keys)
+    away = home_only.why_away(bound[0]) if stays_home else ""
+    return Provider(
+        name=name,
+        form=form,
+        host=host,
+        at=at,
+        endpoint=bound[0],
+        endpoints=bound,
+        available=made
+        if isinstance(made, str)
+        else away or _available(form, host, at, secrets, tuple(missing)),
+        launch=_launch(name, form, host, folder),
+        at_start=form.launch is not None and form.launch.start == "at_start",
+        stays_home=stays_home,
+    )
+
+
+def _endpoint(
+    name: str,
+    form: ProviderForm,
+    host: Host,
+    at: HostEndpoint,
+    secret: str | None,
+    signs: Signer | None,
+    timeouts: TimeoutsForm,
+) -> Endpoint:
+    """Bind the provider's address to one of its keys, or to what signs in the place of one."""
+    base, own = "", form.timeouts
     fixed = None if at.blanks else at.base_url
     if form.launch is None and (form.base_url or fixed):
         # A path without blanks completes the user's address even where the name has some.
         known = None if "{" in urlsplit(at.base_url or "").path else at.base_url
         base = urls.base_url(form.base_url or fixed or "", known)
-    signed = host.auth_kind in SIGNED and not secret
-    made = signer(host.auth_kind, at, form.credentials) if signed else None
-    own = form.timeouts
-    bound = endpoint(
+    return endpoint(
         provider=name,
         host=host.id,
         endpoint_id=at.id,
@@ -99,22 +138,21 @@ def provider(
             between_s=own.between_s or timeouts.between_s,
             total_s=own.total_s or timeouts.total_s,
         ),
-        signer=None if isinstance(made, str) else made,
+        signer=signs,
         server=host.server,
         served_by=host.served_by,
+        quota=form.quota or (quota_group(host.id, secret) if secret else name),
     )
-    return Provider(
-        name=name,
-        form=form,
-        host=host,
-        at=at,
-        endpoint=bound,
-        available=made
-        if isinstance(made, str)
-        else _available(form, host, at, secret, tuple(missing)),
-        launch=_launch(name, form, host, folder),
-        at_start=form.launch is not None and form.launch.start == "at_start",
-    )
+
+
+def quota_group(host: str, secret: str) -> str:
+    """Return a name for whatever shares the limits of one key at one host.
+
+    Providers with the same key have the same name. It is another in each process, so that nobody
+    can try keys on a name from a log.
+    """
+    digest = hashlib.blake2b(secret.encode(), key=_SALT, digest_size=6).hexdigest()
+    return f"quota:{host}:{digest}"
 
 
 def _forwarded(form: ProviderForm, host: Host) -> frozenset[bytes]:
@@ -129,12 +167,16 @@ def _own_address(wires: Mapping[str, WirePath]) -> Mapping[str, WirePath]:
 
 
 def _available(
-    form: ProviderForm, host: Host, at: HostEndpoint, secret: str | None, missing: tuple[str, ...]
+    form: ProviderForm,
+    host: Host,
+    at: HostEndpoint,
+    secrets: tuple[str, ...],
+    missing: tuple[str, ...],
 ) -> str:
     if missing:
         are = "is" if len(missing) == 1 else "are"
         return f"{', '.join(missing)} {are} not set in the environment"
-    if host.auth_kind not in ("none", *SIGNED) and not secret:
+    if host.auth_kind not in ("none", *SIGNED) and not secrets:
         return f"no api_key; in the config: `api_key: ${{{host.auth_env or 'ITS_API_KEY'}}}`"
     if host.plan is not None and (why := terms_against(host.plan, form)):
         return why
@@ -168,12 +210,15 @@ def route(
     model = owner.host.model(model_id)
     if learnt != NOTHING_LEARNT:
         model = as_found(model, learnt)
+    passed_on = home_only.why_passed_on(model) if owner.stays_home else ""
     wants_prices = price_all or not owner.available
     return Route(
         name=f"{owner.name}/{model_id}",
         provider=owner.name,
         model=model_id,
         endpoint=owner.endpoint,
+        endpoints=owner.endpoints,
+        shares_limits=owner.host.limits_per != "model",
         dialects=_dialects(owner, model),
         facts=facts(owner, model),
         prices=_prices(owner, model) if wants_prices else None,
@@ -183,10 +228,27 @@ def route(
         cannot=model.cannot,
         tools_wire=model.tools_wire,
         clients=allowed_clients(owner.host.plan),
-        available=owner.available or _not_there(owner, model),
+        available=owner.available or passed_on or _not_there(owner, model),
         launched=owner.launch is not None,
+        queue=_queue(owner.form),
         usd_per_hour=_usd_per_hour(owner.form),
+        cache=_cache(owner, model),
     )
+
+
+def _cache(owner: Provider, model: Model) -> Cache | None:
+    """Return the host's prompt cache; nothing is known of that at an address of somebody else's."""
+    if model.remote or not _is_own(owner.at, owner.endpoint.base_url):
+        return None
+    return model.cache or owner.host.cache
+
+
+def _queue(form: ProviderForm) -> Queue | None:
+    """Return how long a call may wait at a server of one's own; None: as long as it takes."""
+    if form.max_wait_s is None:
+        return None
+    slots = form.slots or (form.launch.slots if form.launch is not None else None)
+    return Queue(form.max_wait_s, slots)
 
 
 def _not_there(owner: Provider, model: Model) -> str:

@@ -8,20 +8,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 from billing.limits import BudgetRule, RateRule
+from gateway import detecting
 from gateway.anywhere import PREFIX, NarrowingError, expanded, routes_to
 from gateway.auth import Principal
 from gateway.bound_hosts import bound_host
 from gateway.config import Config, KeyForm, matching
 from gateway.config_file import Loaded
+from gateway.config_models import ModelForm
 from gateway.problems import Problem
 from gateway.routes import Provider, provider, route
 from providers.catalog import Catalog
 from providers.home_server import NOTHING_LEARNT, Learnt
 from providers.launch import Launch
-from routing.plan import Route
+from routing.detectors.finding import Detectors
 from routing.policy import Policy
+from routing.route import Route
+from routing.wish import LISTED, Wish
 
 CANDIDATES_MAX = 4096
 NO_TEAM = "none"
@@ -29,10 +34,16 @@ NO_TEAM = "none"
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """Who may be asked for one model name, before policy; ``prefer`` is the model's own wish."""
+    """Who may be asked for one model name, before policy; ``wish`` is the model's own.
+
+    ``entry`` is the name of the config's entry that answers, "" where a route was asked for, and
+    ``form`` that entry.
+    """
 
     routes: tuple[Route, ...]
-    prefer: str
+    wish: Wish = LISTED
+    entry: str = ""
+    form: ModelForm | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +51,8 @@ class Setup:
     """Everything that the config, the policy and the catalogue say, ready for use.
 
     ``total_s`` bounds all attempts of a call. ``local`` is who calls a gateway without keys.
-    ``servers_tell``: some server at home can be asked what it has loaded.
+    ``servers_tell``: some server at home can be asked what it has loaded, ``queues``: at some the
+    calls may not wait for long.
     ``files`` are those to watch for changes, ``warnings`` what ``check`` and the dashboard show.
     """
 
@@ -53,6 +65,7 @@ class Setup:
     total_s: float
     connect_s: float
     ping_s: float
+    retries: int
     body_max_bytes: int
     admin_key: str | None
     principals: Mapping[str, Principal]
@@ -62,7 +75,9 @@ class Setup:
     providers: Mapping[str, Provider]
     launches: Mapping[str, Launch]
     model_names: tuple[str, ...]
+    detectors: Detectors | None
     servers_tell: bool
+    queues: bool
     price_all: bool = False
     _candidates: dict[str, Candidates | None] = field(default_factory=dict, repr=False)
     _routes: dict[str, Route] = field(default_factory=dict, repr=False)
@@ -79,19 +94,19 @@ class Setup:
     def _find(self, asked: str) -> Candidates | None:
         entry = self.config.entry(asked)
         if entry is not None:
-            form = entry[1]
+            name, form = entry
             names = expanded(form.routes, self.providers, form.pin)
-            return Candidates(tuple(map(self.route, names)), form.prefer)
+            return Candidates(tuple(map(self.route, names)), wish_of(form), name, form)
         if asked.startswith(PREFIX):
             try:
                 routes = tuple(map(self.route, routes_to(asked, self.providers)))
             except NarrowingError:
                 return None
-            return Candidates(routes, "cheapest") if routes else None
+            return Candidates(routes, Wish("cheapest")) if routes else None
         owner, _, model = asked.partition("/")
         # At some hosts the model stands in the address, where dots alone are steps out of it.
         if owner in self.providers and model not in ("", ".", ".."):
-            return Candidates((self.route(asked),), "listed")
+            return Candidates((self.route(asked),))
         return None
 
     def route(self, name: str) -> Route:
@@ -140,6 +155,7 @@ def compile_setup(loaded: Loaded, *, price_all: bool = False) -> Setup:
             loaded.missing.get(name, ()),
             server.timeouts,
             config.journal.parent,
+            stays_home=config.egress == "home_only",
         )
         for name, form in config.providers.items()
     }
@@ -153,6 +169,7 @@ def compile_setup(loaded: Loaded, *, price_all: bool = False) -> Setup:
         total_s=server.timeouts.total_s,
         connect_s=server.timeouts.connect_s,
         ping_s=server.timeouts.ping_s,
+        retries=server.retries,
         body_max_bytes=server.body_max_mb * 1024 * 1024,
         admin_key=server.admin_key.get_secret_value() if server.admin_key else None,
         principals={form.hash: _principal(form, loaded.policy) for form in config.keys},
@@ -164,12 +181,22 @@ def compile_setup(loaded: Loaded, *, price_all: bool = False) -> Setup:
             name: found.launch for name, found in providers.items() if found.launch is not None
         },
         model_names=tuple(name for name in config.models if "*" not in name),
+        detectors=detecting.detectors(config, loaded.policy),
         servers_tell=any(
             found.endpoint.server is not None and found.endpoint.server.probes
             for found in providers.values()
         ),
+        queues=any(form.max_wait_s is not None for form in config.providers.values()),
         price_all=price_all,
     )
+
+
+def wish_of(form: ModelForm) -> Wish:
+    """Return the order that a model's entry asks for."""
+    if isinstance(form.prefer, str):
+        return Wish(form.prefer, form.weights)
+    shares = form.prefer.model_dump(exclude_none=True)
+    return Wish("blend", blend=MappingProxyType(shares))
 
 
 def _principal(form: KeyForm, policy: Policy) -> Principal:

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from billing.ledger import Entry
-from billing.money import usd_text
+from billing.money import half_even, usd_text
 from billing.reports import FlowRow, SpendRow
 from gateway import routes
 from gateway.lanes import Cannot, Lane
@@ -20,7 +20,8 @@ from gateway.setup import Setup
 from providers.fact_age import age_days
 from providers.host import Model
 from providers.launch import State
-from routing.facts import RouteFacts
+from routing import explain
+from routing.facts import RequestFacts, RouteFacts
 from routing.proof import Proof
 
 MODEL_FACTS = ("maker", "weights", "licence")
@@ -28,7 +29,11 @@ UNKNOWN = "unknown"
 
 
 def spend_row(row: SpendRow) -> dict[str, Any]:
-    """Return one group's sums; ``cost_usd`` leaves out the costs that nobody knows."""
+    """Return one group's sums; ``*_usd`` leaves out what nobody knows, which is counted.
+
+    ``cache_hit_share`` is how much of the tokens in was read from caches, from "0.0000" to
+    "1.0000".
+    """
     told = asdict(row)
     return {
         "group": told.pop("group"),
@@ -41,16 +46,43 @@ def spend_row(row: SpendRow) -> dict[str, Any]:
         "unknown_cost": told.pop("unknown"),
         "estimated_usage": told.pop("estimated"),
         "missing_usage": told.pop("missing"),
+        "moves": told.pop("moves"),
+        "cache_lost_tokens": told.pop("cache_lost_tokens"),
+        "cache_lost_usd": usd_text(told.pop("cache_lost_pico")),
+        "unknown_cache_lost": told.pop("cache_lost_unknown"),
+        "cache_hit_share": share(row.tokens_cached, row.tokens_in),
     }
 
 
+def share(part: int, whole: int) -> str | None:
+    """Return ``part / whole`` as a decimal with four places; None of nothing at all."""
+    if whole <= 0:
+        return None
+    whole_part, rest = divmod(half_even(10_000 * part, whole), 10_000)
+    return f"{whole_part}.{rest:04d}"
+
+
 def entry(given: Entry, zone: tzinfo) -> dict[str, Any]:
-    """Return one attempt as the ledger has it; ``at`` is ``at_us`` for people, in ``zone``."""
+    """Return one attempt as the ledger has it; ``at`` is ``at_us`` for people, in ``zone``.
+
+    ``decision`` is how the routes of its request were chosen, None where that is not known.
+    """
     told: dict[str, Any] = {"at": when(given, zone).isoformat(), **msgspec.structs.asdict(given)}
     cost = told.pop("cost_pico")
     told["cost_usd"] = None if cost is None else usd_text(cost)
     told["prices"] = json.loads(given.prices) if given.prices else None
+    lost = told.pop("cache_lost_pico")
+    told["cache_lost_usd"] = None if lost is None else usd_text(lost)
+    told["decision"] = decision(given)
     return told
+
+
+def decision(given: Entry) -> dict[str, Any] | None:
+    """Return how the routes of an attempt's request were chosen; None: another version wrote it."""
+    try:
+        return explain.told(given.decision)
+    except ValueError:
+        return None
 
 
 def when(given: Entry, zone: tzinfo) -> datetime:
@@ -150,11 +182,22 @@ def proof(found: Proof, setup: Setup) -> dict[str, Any]:
         "holds": found.holds,
         "cases": found.cases,
         "expectations": [
-            {**asdict(finding), "counter_example": finding.counter_example or None}
+            {
+                "expect": finding.expect,
+                "holds": finding.holds,
+                "cases": finding.cases,
+                "counter_example": finding.counter_example or None,
+                "request": _request(finding.shows) if finding.shows is not None else None,
+            }
             for finding in found.findings
         ],
-        "warnings": list(found.warnings),
+        "warnings": [asdict(notice) for notice in found.warnings],
     }
+
+
+def _request(facts: RequestFacts) -> dict[str, Any]:
+    asked = {"label": facts.label, "model": facts.model, "team": facts.team, "key": facts.key}
+    return {**asked, "tags": sorted(facts.tags)}
 
 
 def _own_facts(owner: Provider, model: str) -> RouteFacts:

@@ -18,10 +18,13 @@ from providers.assemble import collected, events_of
 from providers.errors import UpstreamError
 from providers.usage import Usage
 from providers.wires.wire import Context, Reader, Tap, Writer
-from routing.plan import Route
+from routing.route import Route
 
 DELTAS = (ir.TextDelta, ir.ToolDelta)
 OF_CALLS = (ir.ToolStart, ir.ToolDelta, ir.ToolEnd)
+OF_A_BEGINNING = (ir.Started, ir.ReasoningDelta, ir.ReasoningEnd)
+BESIDE_TEXT = (*OF_A_BEGINNING, ir.Counted)
+GATHERED_MAX_CHARS = 1_000_000
 Step = Callable[[list[ir.Event]], list[ir.Event]]
 
 
@@ -40,16 +43,36 @@ def context(call: Call, route: Route) -> Context:
 class Translated:
     """A host's stream in the client's wire; has the reading attributes of ``wire.Reader``.
 
-    ``content`` turns True when something of the answer itself has been written.
+    ``content`` turns True when something of the answer itself has been written. With ``gathered``
+    the text is kept, so that another host can go on with it: ``text`` is all of it so far, and
+    ``only_text`` whether nothing but thoughts stood beside it.
     """
 
-    def __init__(self, reader: Reader, writer: Writer, steps: Iterable[Step]) -> None:
+    def __init__(
+        self,
+        reader: Reader,
+        writer: Writer,
+        steps: Iterable[Step],
+        gathered: Gathered | None = None,
+    ) -> None:
         self._reader = reader
-        self._steps = tuple(steps)
+        last: tuple[Step, ...] = (gathered,) if gathered is not None else ()
+        self._steps = (*steps, *last)
+        self.gathered = gathered
         self._fault: UpstreamError | None = None
         self._ended = False
         self.writer = writer
         self.content = False
+
+    @property
+    def text(self) -> str:
+        """All text that has been written to the client; "" where it is not kept."""
+        return "".join(self.gathered.parts) if self.gathered is not None else ""
+
+    @property
+    def only_text(self) -> bool:
+        """Whether the answer so far is text, and not at its end."""
+        return self.gathered is not None and self.gathered.only_text
 
     @property
     def done(self) -> bool:
@@ -121,11 +144,20 @@ def stream(call: Call, route: Route, lane: Lane, recall: Recall) -> Translated:
     """Return the reader of a translated stream."""
     reader = lane.wire.host.reader(lane.dialect, route.name, False)
     writer = call.wire.front.writer(context(call, route))
-    return Translated(reader, writer, _steps(call, route, lane, recall))
+    gathered = Gathered() if call.continues else None
+    return Translated(reader, writer, _steps(call, route, lane, recall), gathered)
+
+
+def resumed(call: Call, route: Route, lane: Lane, recall: Recall, before: Translated) -> Translated:
+    """Return the reader of a stream that goes on with ``before``, into the same stream."""
+    reader = lane.wire.host.reader(lane.dialect, route.name, False)
+    steps = [*_steps(call, route, lane, recall), rest_only]
+    return Translated(reader, before.writer, steps, before.gathered)
 
 
 def _steps(call: Call, route: Route, lane: Lane, recall: Recall) -> list[Step]:
-    steps: list[Step] = [Remembering(recall, call.principal.name, route.name)]
+    label = call.facts.label
+    steps: list[Step] = [Remembering(recall, call.principal.name, route.name, label)]
     if lane.schema is not None:
         steps.append(lane.schema.checking())
     if lane.names is not None:
@@ -146,10 +178,13 @@ def whole(call: Call, route: Route, lane: Lane, recall: Recall, raw: bytes) -> t
 
 
 class Remembering:
-    """Keeps what has to come back later: who issued which state, and a tool turn's thoughts."""
+    """Keeps what has to come back later: who issued which state, and a tool turn's thoughts.
 
-    def __init__(self, recall: Recall, key: str, route: str) -> None:
-        self._recall, self._key, self._route = recall, key, route
+    ``label`` is that of the request, which what is kept carries.
+    """
+
+    def __init__(self, recall: Recall, key: str, route: str, label: str) -> None:
+        self._recall, self._key, self._route, self._label = recall, key, route, label
         self._text: list[str] = []
         self._reasoning: list[ir.Reasoning] = []
         self._calls: list[tuple[str, tuple[ir.Opaque, ...]]] = []
@@ -173,12 +208,38 @@ class Remembering:
             elif isinstance(event, ir.Finished) and self._calls:
                 turn = Turn(self._route, tuple(self._reasoning), tuple(self._calls))
                 if self._reasoning or any(states for _, states in self._calls):
-                    self._recall.thought(self._key, turn)
+                    self._recall.thought(self._key, turn, self._label)
         return events
 
     def _issued(self, states: tuple[ir.Opaque, ...]) -> None:
         if states:
-            self._recall.issued(self._key, [state.data for state in states], self._route)
+            issued = [state.data for state in states]
+            self._recall.issued(self._key, issued, self._route, self._label)
+
+
+class Gathered:
+    """Keeps the text of a stream, within a bound, for whoever has to go on with it."""
+
+    def __init__(self) -> None:
+        self.parts: list[str] = []
+        self.only_text = True
+        self._size = 0
+
+    def __call__(self, events: list[ir.Event]) -> list[ir.Event]:
+        """Look at ``events`` and return them."""
+        for event in events:
+            if isinstance(event, ir.TextDelta):
+                self.parts.append(event.text)
+                self._size += len(event.text)
+            elif not isinstance(event, BESIDE_TEXT):
+                self.only_text = False
+        self.only_text = self.only_text and self._size <= GATHERED_MAX_CHARS
+        return events
+
+
+def rest_only(events: list[ir.Event]) -> list[ir.Event]:
+    """Leave out what a stream that has begun already has: its beginning, and thoughts."""
+    return [event for event in events if not isinstance(event, OF_A_BEGINNING)]
 
 
 def first_call_only(events: list[ir.Event]) -> list[ir.Event]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from urllib.parse import SplitResult, urlsplit
 
 from gateway.problems import WrongError
+from providers import addresses
 
 # What people copy from a host's documentation along with the base URL.
 _CALLS = (
@@ -22,35 +22,9 @@ _NAME = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)(\.(?!-)[a-z0-9_-]{1,63}(?<!-))*
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _PATH = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@%/-]*")
 
-# Where clouds hand credentials to whoever asks from inside: never a model server.
-_METADATA_NETWORKS = tuple(
-    ipaddress.ip_network(text)
-    for text in (
-        "169.254.0.0/16",
-        "fe80::/10",
-        "fd00:ec2::/32",
-        "fd20:ce::254/128",
-        "100.100.100.200/32",
-        "168.63.129.16/32",
-        "192.0.0.192/32",
-    )
-)
 _METADATA_NAMES = frozenset({"metadata", "instance-data"})  # alone, or before a domain
-_PRIVATE_NETWORKS = tuple(
-    ipaddress.ip_network(text)
-    for text in (
-        "127.0.0.0/8",
-        "::1/128",
-        "10.0.0.0/8",
-        "172.16.0.0/12",
-        "192.168.0.0/16",
-        "fc00::/7",
-    )
-)
 _PRIVATE_ENDS = (".localhost", ".local", ".lan", ".home.arpa")
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
-_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _EXAMPLE = "such as https://api.example.com/v1 or http://127.0.0.1:8081/v1"
 
 
@@ -82,11 +56,15 @@ def is_private(url: str) -> bool:
     Names of one word count: they are services of one's own network. Carrier addresses
     (100.64.0.0/10) and ``.internal`` do not: they are often somebody else's machines.
     """
-    host = _host(urlsplit(url.strip()))
-    address = _address(host)
+    return is_home(_host(urlsplit(url.strip())))
+
+
+def is_home(host: str) -> bool:
+    """Whether a host alone leads there, as ``is_private`` has it."""
+    address = addresses.read(host)
     if address is None:
         return "." not in host or host.endswith(_PRIVATE_ENDS)
-    return any(address in network for network in _PRIVATE_NETWORKS)
+    return addresses.is_private(address)
 
 
 def same_host(one: str, other: str) -> bool:
@@ -96,7 +74,7 @@ def same_host(one: str, other: str) -> bool:
 
 def is_loopback(host: str) -> bool:
     """Whether listening on ``host`` serves this machine only."""
-    address = _address(host.strip("[]").lower())
+    address = addresses.read(host.strip("[]").lower())
     return host.lower() == "localhost" if address is None else address.is_loopback
 
 
@@ -131,7 +109,7 @@ def _split(text: str) -> tuple[SplitResult, str]:
 
 
 def _refuse_host(host: str) -> None:
-    address = _address(host)
+    address = addresses.read(host)
     if address is None:
         last = host.rpartition(".")[2]
         if not host or not _NAME.fullmatch(host) or _NUMBER.fullmatch(last):
@@ -143,7 +121,7 @@ def _refuse_host(host: str) -> None:
         return
     if address.is_unspecified:
         raise WrongError("is an address to listen on, not to call", "127.0.0.1 for this machine")
-    if address.is_multicast or any(address in network for network in _METADATA_NETWORKS):
+    if addresses.is_metadata(address):
         raise _metadata()
 
 
@@ -156,22 +134,6 @@ def _metadata() -> WrongError:
 
 def _host(parts: SplitResult) -> str:
     return (parts.hostname or "").lower().removesuffix(".")
-
-
-def _address(host: str) -> _Address | None:
-    """Read ``host`` as an IP address, an IPv4 one inside an IPv6 one taken out; None: a name."""
-    try:
-        address = ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
-        return None
-    if isinstance(address, ipaddress.IPv6Address):
-        if address.ipv4_mapped is not None:
-            return address.ipv4_mapped
-        if address in _NAT64:
-            return ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)
-        if address.sixtofour is not None:
-            return address.sixtofour
-    return address
 
 
 def _path(path: str) -> str:

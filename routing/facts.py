@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from types import MappingProxyType
 
 
@@ -56,11 +57,31 @@ class RouteFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class Money:
+    """What a request costs at a route, in US dollars at one moment; None is unknown.
+
+    ``request`` is the most that the whole request can cost. The others are for a million tokens of
+    its prompt's tier: ``price`` of three in to one out, ``input`` and ``output`` of each alone.
+    """
+
+    request: Decimal | None = None
+    price: Decimal | None = None
+    input: Decimal | None = None
+    output: Decimal | None = None
+
+
+UNKNOWN_MONEY = Money()
+NO_MONEY = Money(Decimal(0), Decimal(0), Decimal(0), Decimal(0))
+
+
+@dataclass(frozen=True, slots=True)
 class RequestFacts:
     """The facts of one request: who asks, how sensitive it is, and what for.
 
     ``label`` is the label after raising, ``model`` the name the client asked for, not the route's.
     ``client`` is the program as it names itself, "" where it does not; None: whichever it may be.
+    ``entry`` is the model of the config that answers to the name, aliases followed, "" where a
+    route itself was asked for; None is not said: then what is asked of any model is asked of it.
     """
 
     label: str
@@ -69,3 +90,4 @@ class RequestFacts:
     tags: frozenset[str]
     model: str
     client: str | None = None
+    entry: str | None = None

@@ -31,12 +31,15 @@ COUNTRIES = _codes(
 
 _EU = _codes("AT BE BG CY CZ DE DK EE ES FI FR GR HR HU IE IT LT LU LV MT NL PL PT RO SE SI SK")
 
+_FIVE_EYES = frozenset({"AU", "CA", "GB", "NZ", "US"})
+
 GROUPS: Mapping[str, frozenset[str]] = MappingProxyType(
     {
         "EU": _EU,
         "EEA": _EU | {"IS", "LI", "NO"},  # without Switzerland, which is in EFTA only
         "EFTA": frozenset({"CH", "IS", "LI", "NO"}),
-        "five_eyes": frozenset({"AU", "CA", "GB", "NZ", "US"}),
+        "five_eyes": _FIVE_EYES,
+        "Five Eyes": _FIVE_EYES,
         # Members since 2025; Saudi Arabia was invited and has not joined.
         "BRICS": _codes("AE BR CN EG ET ID IN IR RU ZA"),
     }

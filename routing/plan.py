@@ -2,68 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-from billing import pricing
-from routing.facts import RequestFacts, RouteFacts
+from routing import strategies
+from routing.expected import View
+from routing.facts import NO_MONEY, UNKNOWN_MONEY, RequestFacts
+from routing.outlook import Outlook
 from routing.policy import Policy, Verdict
+from routing.route import Route, Size, money
 from routing.rules import fits
+from routing.wish import Wish
 
-if TYPE_CHECKING:  # types only: these rooms bring the HTTP client with them
-    from providers.dialect import Dialect
-    from providers.endpoint import Endpoint
-
-NO_COST = Decimal(0)
-DropReason = Literal["policy", "unavailable", "terms", "health", "price", "capability"]
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """One model at one configured provider; a value, without any I/O.
-
-    ``name`` is ``provider/model``, ``model`` the host's own id. ``dialects`` has the wires on which
-    the model may be asked here, the best one first, each with the host's way of speaking it;
-    ``tools_wire`` leads from one of them to the one that must be used instead when the request has
-    function tools. ``cannot`` holds what is known not to work. ``available`` is "" or why it cannot
-    be called ("X_API_KEY is not set"). ``surcharge`` multiplies every price (1 is none).
-    ``usd_per_hour`` is what an hour of answering costs where that, and no price per token, was
-    stated. ``clients`` are patterns of the only programs that its contract is for; empty: all.
-    """
-
-    name: str
-    provider: str
-    model: str
-    endpoint: Endpoint
-    dialects: Mapping[str, Dialect]
-    facts: RouteFacts
-    prices: pricing.PriceList | None = None
-    surcharge: Decimal = Decimal(1)
-    context: int | None = None
-    max_output: int | None = None
-    can: frozenset[str] = frozenset()
-    cannot: frozenset[str] = frozenset()
-    tools_wire: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    available: str = ""
-    launched: bool = False
-    usd_per_hour: Decimal | None = None
-    clients: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Size:
-    """The most tokens of a request; ``output_tokens`` (of all answers) None: the client set none.
-
-    ``answers`` is how many answers are asked for at once.
-    """
-
-    prompt_tokens: int
-    output_tokens: int | None = None
-    answers: int = 1
+DropReason = Literal[
+    "policy", "unavailable", "terms", "capability", "budget", "price", "window", "health"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +26,7 @@ class Dropped:
     """A route that was considered and left out.
 
     ``rule``, ``fact``, ``value`` and ``evidence`` are "" unless the policy refused it.
+    ``frees_in_s`` is in how many seconds a route that is left out for now may be asked again.
     """
 
     route: Route
@@ -80,39 +36,74 @@ class Dropped:
     fact: str = ""
     value: str = ""
     evidence: str = ""
+    frees_in_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The routes to try, in order, with one text each in ``reasons``; and the ones left out."""
+    """The routes to try, in order, with one text each in ``reasons``; and the ones left out.
+
+    ``busy`` are those among the routes that go last because of their queue.
+    """
 
     routes: tuple[Route, ...]
     dropped: tuple[Dropped, ...]
     prefer: str
     reasons: tuple[str, ...]
+    busy: tuple[Route, ...] = ()
 
 
 def plan(
     candidates: Sequence[Route],
-    prefer: str,
+    wish: Wish,
     policy: Policy,
     request: RequestFacts,
     now: datetime,
     size: Size | None = None,
+    outlook: Outlook | None = None,
+    view: View | None = None,
 ) -> Plan:
     """Return who may answer ``request``, in the order to try them.
 
-    ``prefer`` is the model's own wish ("listed" or "cheapest"); a rule's wish goes before it.
-    Without ``size`` the request's cost is unknown, and a rule on ``request_usd`` refuses.
+    ``wish`` is the client's or the model's own; a rule's wish goes before it. Without ``size`` the
+    request's cost is unknown, and a rule on ``request_usd`` refuses. Without an ``outlook`` every
+    route counts as well and free, and without a ``view`` nothing is known of the request's cost.
     """
+    kept, dropped = _admitted(candidates, policy, request, now, size)
+    busy: list[tuple[Route, str]] = []
+    late: list[tuple[Route, str]] = []
+    if size is not None:
+        kept = _fitting(kept, size, dropped, late)
+    if outlook is not None and not outlook.is_clear:
+        kept = _standing(kept, outlook, dropped, busy)
+    order = policy.preference(request)
+    wish = Wish(order) if order is not None else wish
+    routes, reasons = strategies.order(kept, wish, view or View(now))
+    if late or busy:
+        routes += tuple(route for route, _ in (*busy, *late))
+        reasons += tuple(reason for _, reason in (*busy, *late))
+    waited_for = tuple(route for route, _ in busy)
+    return Plan(routes, tuple(dropped), wish.text, reasons, waited_for)
+
+
+def _admitted(
+    candidates: Sequence[Route],
+    policy: Policy,
+    request: RequestFacts,
+    now: datetime,
+    size: Size | None,
+) -> tuple[list[Route], list[Dropped]]:
+    """Return the routes that policy and contracts allow and that are there, and the others."""
     kept: list[Route] = []
     dropped: list[Dropped] = []
     counts_money = policy.counts_money(request)
     for route in candidates:
         # Policy speaks first: that a route is down must not hide that it is forbidden. What a call
         # would cost there is not asked of a route that takes none.
-        usd = ceiling_usd(route, now, size) if counts_money else None
-        verdict = policy.judge(request, route.facts, NO_COST if route.available else usd)
+        cost = UNKNOWN_MONEY
+        if counts_money:
+            cost = NO_MONEY if route.available else money(route, now, size)
+        verdict = policy.judge(request, route.facts, cost)
         if not verdict.allowed:
             dropped.append(_refused(route, verdict))
         elif route.available:
@@ -121,13 +112,46 @@ def plan(
             dropped.append(Dropped(route, "terms", "", _not_for(route, request.client)))
         else:
             kept.append(route)
-    wish = policy.preference(request) or prefer
-    if wish == "cheapest":
-        routes, reasons = _cheapest(kept, now)
-    else:
-        routes = tuple(kept)
-        reasons = tuple(f"listed at place {place}" for place in range(1, len(kept) + 1))
-    return Plan(routes, tuple(dropped), wish, reasons)
+    return kept, dropped
+
+
+def _fitting(
+    routes: list[Route], size: Size, dropped: list[Dropped], late: list[tuple[Route, str]]
+) -> list[Route]:
+    """Leave out the routes whose window is certainly too small; probably too small ones go last."""
+    longest = max(size.prompt_likely, size.prompt_least)
+    if all(route.context is None or longest <= route.context for route in routes):
+        return routes
+    kept = []
+    for route in routes:
+        if route.context is None or longest <= route.context:
+            kept.append(route)
+        elif size.prompt_least > route.context:
+            what = f"the prompt has at least {size.prompt_least} tokens, its window {route.context}"
+            dropped.append(Dropped(route, "capability", "", what))
+        else:
+            what = f"about {size.prompt_likely} tokens are more than its window of {route.context}"
+            late.append((route, f"{what}, so last"))
+    return kept
+
+
+def _standing(
+    routes: list[Route], outlook: Outlook, dropped: list[Dropped], busy: list[tuple[Route, str]]
+) -> list[Route]:
+    """Leave out the routes that must not be asked now; those that are only busy go last."""
+    kept = []
+    for route in routes:
+        blocked = outlook.blocked(route)
+        if blocked is None:
+            kept.append(route)
+        elif blocked.why == "busy":
+            busy.append((route, f"{blocked.reason}, so last"))
+        else:
+            left_out = Dropped(
+                route, blocked.why, "", blocked.reason, frees_in_s=blocked.frees_in_s
+            )
+            dropped.append(left_out)
+    return kept
 
 
 def _is_for(route: Route, client: str) -> bool:
@@ -139,46 +163,6 @@ def _not_for(route: Route, client: str) -> str:
     return f"its plan's terms are for {', '.join(route.clients)}, not for {who}"
 
 
-def ceiling(route: Route, now: datetime, size: Size) -> int | None:
-    """Return the most that one call can cost at ``route``, in 1e-12 US dollars; None: unknown.
-
-    Where the client set no limit, the model's own longest answers count, else its context.
-    """
-    output = size.output_tokens
-    if output is None:
-        longest = route.max_output or route.context
-        output = longest * size.answers if longest else None
-    if output is None:
-        if route.prices is None or not _answers_cost_nothing(route.prices):
-            return None
-        output = 0
-    return pricing.ceiling(route.prices, now, size.prompt_tokens, output, route.surcharge)
-
-
-def ceiling_usd(route: Route, now: datetime, size: Size | None) -> Decimal | None:
-    """Return ``ceiling`` in US dollars, as a rule on ``request_usd`` is judged; None: unknown."""
-    most = ceiling(route, now, size) if size is not None else None
-    return None if most is None else Decimal(most).scaleb(-12)
-
-
-def expected_price(route: Route, now: datetime) -> Decimal | None:
-    """Return US dollars per million tokens at ``now``, three in to one out; None: unknown."""
-    price = route.prices.at(now) if route.prices is not None else None
-    if price is None or price.input is None or price.output is None:
-        return None
-    return (3 * price.input + price.output) / 4 * route.surcharge
-
-
-def _answers_cost_nothing(prices: pricing.PriceList) -> bool:
-    """Tell whether no answer costs anything at any time, so that its length needs no bound."""
-    every = (
-        price
-        for _, band in prices.bands
-        for price in (band, *(tier for _, tier in band.above_prompt_tokens))
-    )
-    return all(p.output == 0 and not any(p.rates[pricing.PROMPT_BUCKETS :]) for p in every)
-
-
 def _refused(route: Route, verdict: Verdict) -> Dropped:
     return Dropped(
         route,
@@ -188,16 +172,4 @@ def _refused(route: Route, verdict: Verdict) -> Dropped:
         verdict.fact,
         verdict.value,
         verdict.evidence,
-    )
-
-
-def _cheapest(kept: list[Route], now: datetime) -> tuple[tuple[Route, ...], tuple[str, ...]]:
-    """Order by expected price; unknown ranks last, equals stay as listed."""
-    priced = [(expected_price(route, now), route) for route in kept]
-    priced.sort(key=lambda pair: (pair[0] is None, pair[0] or Decimal(0)))
-    return tuple(route for _, route in priced), tuple(
-        "price unknown, so last"
-        if price is None
-        else f"{price.normalize():f} USD per million tokens expected (3 in : 1 out)"
-        for price, _ in priced
     )

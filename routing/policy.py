@@ -9,19 +9,39 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any
 
-from routing.facts import RequestFacts, RouteFacts
-from routing.policy_form import PolicyError, PolicyForm, Problem, nearest, read_policy
+from routing.facts import UNKNOWN_MONEY, Money, RequestFacts, RouteFacts
+from routing.policy_form import (
+    FactsForm,
+    PolicyError,
+    PolicyForm,
+    Prefer,
+    Problem,
+    RequireForm,
+    nearest,
+    read_policy,
+)
 from routing.policy_words import all_groups, problems
-from routing.rules import Breach, Expect, Prefer, Rule, compile_expect, compile_rule
+from routing.rules import (
+    Breach,
+    Expect,
+    Limit,
+    Rule,
+    Which,
+    compile_expect,
+    compile_rule,
+    demands,
+)
 
 DAY_S = 86_400
 _REMEMBERED = 4096  # verdicts kept; a client chooses its tags, so there is a bound
-_Asked = tuple[str, str, str, frozenset[str], str]
+_Asked = tuple[str, str, str, frozenset[str], str, str | None]
+_Limits = tuple[tuple[str, Limit], ...]  # each with its rule's name
 
 
 class LabelError(ValueError):
@@ -46,9 +66,22 @@ class Verdict:
 ALLOWED = Verdict(True)
 
 
+@dataclass(frozen=True, slots=True)
+class Constraint:
+    """What is asked beside the policy's own rules: of one key's calls, or of one model's."""
+
+    name: str
+    which: Which
+    require: RequireForm | None
+    forbid: FactsForm | None
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Policy:
     """A compiled policy; ``hash`` names it in the ledger. ``ages``: a rule asks for fresh facts.
+
+    ``groups`` are the built-in groups of countries and its own, by name; ``tag_labels`` leads from
+    a tag to the label that it raises to.
 
     An instance remembers its own verdicts, so judging again before each send costs next to nothing;
     those that time alone can change it remembers for a day.
@@ -58,9 +91,11 @@ class Policy:
     rules: tuple[Rule, ...]
     expects: tuple[Expect, ...]
     hash: str
+    groups: Mapping[str, frozenset[str]]
     ages: bool = False
+    tag_labels: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     _rules_of: dict[_Asked, tuple[Rule, ...]] = field(default_factory=dict, init=False, repr=False)
-    _verdicts: dict[tuple[_Asked, int, int], tuple[RouteFacts, Verdict, tuple[Rule, ...]]] = field(
+    _verdicts: dict[tuple[_Asked, int, int], tuple[RouteFacts, Verdict, _Limits]] = field(
         default_factory=dict, init=False, repr=False
     )
 
@@ -70,17 +105,21 @@ class Policy:
             raise LabelError(f"unknown label {label!r}: {nearest(label, self.labels)}")
         return self.labels.index(label)
 
-    def raise_label(self, key_label: str, asked: str | None) -> str:
-        """Return the more sensitive of a key's label and the one a client asked for, if any.
+    def raise_label(self, key_label: str, asked: str | None, tags: Iterable[str] = ()) -> str:
+        """Return the most sensitive of a key's label, the one a client asked for, and its tags'.
 
         So a client may raise its key's label and never lower it. Raises LabelError.
         """
         rank = self.label_rank(key_label)
-        return asked if asked and self.label_rank(asked) > rank else key_label
+        label = asked if asked and self.label_rank(asked) > rank else key_label
+        if self.tag_labels:
+            for tag in tags:
+                label = self.raise_label(label, self.tag_labels.get(tag))
+        return label
 
     def applies(self, request: RequestFacts) -> tuple[Rule, ...]:
         """Return the rules that are for ``request``, in the order of the file."""
-        asked = (request.label, request.team, request.key, request.tags, request.model)
+        asked = _asked(request)
         rules = self._rules_of.get(asked)
         if rules is None:
             rules = tuple(rule for rule in self.rules if rule.which.holds(request))
@@ -94,44 +133,61 @@ class Policy:
         return next((rule.prefer for rule in self.applies(request) if rule.prefer), None)
 
     def counts_money(self, request: RequestFacts) -> bool:
-        """Tell whether a rule limits what ``request`` may cost, so that judging needs a ceiling."""
-        return any(rule.usd_at_most is not None for rule in self.applies(request))
+        """Tell whether a rule limits what ``request`` may cost, so that judging needs money."""
+        return any(rule.limits for rule in self.applies(request))
 
     def judge(
-        self, request: RequestFacts, route: RouteFacts, ceiling_usd: Decimal | None = None
+        self, request: RequestFacts, route: RouteFacts, money: Money = UNKNOWN_MONEY
     ) -> Verdict:
         """Tell whether ``route`` may answer ``request``; the first breach in the file speaks.
 
-        ``ceiling_usd`` is the most that the request can cost there; None is unknown, which a rule
-        on ``request_usd`` refuses. Limits of money are judged after all facts.
+        ``money`` is what the request costs there at this moment; what of it is unknown, a rule on
+        it refuses. Limits of money are judged after all facts, and each time anew.
         """
         # By identity: two settings may know different facts under one route's name. The route is
         # kept beside its verdict, so that its id stays its own.
-        asked = (request.label, request.team, request.key, request.tags, request.model)
-        seen = (asked, id(route), int(time.time() // DAY_S) if self.ages else 0)
+        seen = (_asked(request), id(route), int(time.time() // DAY_S) if self.ages else 0)
         found = self._verdicts.get(seen)
         if found is None:
             rules = self.applies(request)
-            limits = tuple(rule for rule in rules if rule.usd_at_most is not None)
-            found = (route, self._judge_facts(request, rules, route), limits)
+            verdict = next(self._fact_breaches(request, rules, route), ALLOWED)
+            limits = tuple((rule.name, limit) for rule in rules for limit in rule.limits)
+            found = (route, verdict, limits)
             if len(self._verdicts) >= _REMEMBERED:
                 self._verdicts.clear()
             self._verdicts[seen] = found
         _, verdict, limits = found
-        return _judge_money(limits, ceiling_usd) if limits and verdict.allowed else verdict
+        return next(_over(limits, money), ALLOWED) if limits and verdict.allowed else verdict
 
-    def _judge_facts(
+    def breaches(self, request: RequestFacts, route: RouteFacts, money: Money) -> Iterator[Verdict]:
+        """Give every reason why ``route`` may not answer, the one that ``judge`` gives first."""
+        rules = self.applies(request)
+        yield from self._fact_breaches(request, rules, route)
+        yield from _over([(rule.name, limit) for rule in rules for limit in rule.limits], money)
+
+    def _fact_breaches(
         self, request: RequestFacts, rules: tuple[Rule, ...], route: RouteFacts
-    ) -> Verdict:
+    ) -> Iterator[Verdict]:
         if request.label not in self.labels:
             reason = f"label {request.label!r} is not one of the policy's labels"
-            return Verdict(False, "labels", reason, "label", request.label)
+            yield Verdict(False, "labels", reason, "label", request.label)
         for rule in rules:
             for asked in rule.clauses:
                 breach = asked.breach(route)
                 if breach is not None:
-                    return _refused(rule, breach)
-        return ALLOWED
+                    yield _refused(rule, breach)
+
+
+def _asked(request: RequestFacts) -> _Asked:
+    """Return what of a request decides which rules are for it."""
+    return (
+        request.label,
+        request.team,
+        request.key,
+        request.tags,
+        request.model,
+        request.entry,
+    )
 
 
 def compile_policy(form: PolicyForm) -> Policy:
@@ -148,9 +204,41 @@ def compile_policy(form: PolicyForm) -> Policy:
         labels=form.labels,
         rules=rules,
         expects=tuple(compile_expect(expect, own) for expect in form.expect),
-        hash=_hash(form),
-        ages=any(asked.fact == "facts_age_days" for rule in rules for asked in rule.clauses),
+        hash=_hash(form.model_dump(mode="python", exclude_none=True)),
+        groups=own,
+        tag_labels=MappingProxyType(dict(form.tags or {})),
+        ages=_asks_for_ages(rules),
     )
+
+
+def constrain(policy: Policy, constraints: Sequence[Constraint]) -> Policy:
+    """Return ``policy`` with one rule more for each constraint, after its own; the hash tells.
+
+    The words of the constraints must mean something (``policy_words.fact_problems``).
+    """
+    if not constraints:
+        return policy
+    more = []
+    said: dict[str, Any] = {"policy": policy.hash}
+    for one in constraints:
+        clauses, limits = demands(one.require, one.forbid, policy.groups)
+        more.append(Rule(one.name, one.which, clauses, limits))
+        asked = {"require": one.require, "forbid": one.forbid}
+        said[one.name] = {
+            part: form.model_dump(mode="python", exclude_none=True)
+            for part, form in asked.items()
+            if form is not None
+        }
+        # The name says of the others whom they are for.
+        if one.which.others:
+            sets = (one.which.labels, one.which.teams, one.which.keys)
+            said[one.name]["only_for"] = [None if s is None else sorted(s) for s in sets]
+    rules = (*policy.rules, *more)
+    return replace(policy, rules=rules, hash=_hash(said), ages=_asks_for_ages(rules))
+
+
+def _asks_for_ages(rules: Sequence[Rule]) -> bool:
+    return any(asked.fact == "facts_age_days" for rule in rules for asked in rule.clauses)
 
 
 def load_policy(data: object) -> Policy:
@@ -192,15 +280,12 @@ def _without(data: Any, found: Sequence[Problem]) -> PolicyForm | None:
     return read_policy(rest)
 
 
-def _judge_money(limits: tuple[Rule, ...], ceiling_usd: Decimal | None) -> Verdict:
-    for rule in limits:
-        most = rule.usd_at_most
-        if most is None or (ceiling_usd is not None and ceiling_usd <= most):
-            continue
-        value = "unknown" if ceiling_usd is None else f"{ceiling_usd:f}"
-        reason = f"allows at most {most:f} USD a request: this one can cost {value}"
-        return Verdict(False, rule.name, reason, "request_usd", value)
-    return ALLOWED
+def _over(limits: Sequence[tuple[str, Limit]], money: Money) -> Iterator[Verdict]:
+    for rule, limit in limits:
+        breach = limit.breach(money)
+        if breach is not None:
+            reason = f"{breach.asked} {breach.value}"
+            yield Verdict(False, rule, reason, breach.fact, breach.value)
 
 
 def _refused(rule: Rule, breach: Breach) -> Verdict:
@@ -209,9 +294,8 @@ def _refused(rule: Rule, breach: Breach) -> Verdict:
     return Verdict(False, rule.name, reason, breach.fact, breach.value, breach.evidence)
 
 
-def _hash(form: PolicyForm) -> str:
+def _hash(plain: Mapping[str, Any]) -> str:
     """Name a policy by its meaning: comments, spacing and the order of words do not count."""
-    plain = form.model_dump(mode="python", exclude_none=True)
     text = json.dumps(plain, sort_keys=True, ensure_ascii=False, default=_plain)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 

@@ -78,6 +78,18 @@ def _wrong(message: str, right: str) -> PydanticCustomError:
     return PydanticCustomError("policy", "{what}", {"what": message, "right": right})
 
 
+def _order(value: object) -> object:
+    """Refuse by name the orders that only one model can have: they need its own numbers."""
+    if value in ("weighted", "blend") or isinstance(value, dict):
+        said = "a blend" if isinstance(value, dict) else repr(value)
+        raise _wrong(
+            f"{said} needs numbers for each route, which a rule has not",
+            f"{_RIGHT['prefer']}; weights and blends belong to a model's own entry in the config",
+        )
+    return value
+
+
+Prefer = Literal["listed", "cheapest", "fastest"]
 Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
 YesNoWords = Annotated[tuple[str, ...], BeforeValidator(_yes_or_no_words)]
 
@@ -105,14 +117,40 @@ class DaysForm(_Form):
     at_most: Annotated[int, BeforeValidator(_number), Field(ge=0)]
 
 
+class OverDaysForm(_Form):
+    """The days that must not be exceeded, as ``forbid`` and ``never`` say it."""
+
+    over: Annotated[int, BeforeValidator(_number), Field(ge=0)]
+
+
+Dollars = Annotated[Decimal, BeforeValidator(_number), Field(ge=0, allow_inf_nan=False)]
+
+
 class UsdForm(_Form):
     """A limit in US dollars."""
 
-    at_most: Annotated[Decimal, BeforeValidator(_number), Field(ge=0, allow_inf_nan=False)]
+    at_most: Dollars
 
 
-class FactsForm(_Form):
-    """The facts that ``forbid`` and ``never`` may name; several words mean any of them."""
+class PriceForm(_Form):
+    """Limits in US dollars per million tokens.
+
+    ``at_most`` is of three tokens in to one out, the others of those that go in and come out.
+    """
+
+    at_most: Dollars | None = None
+    input_at_most: Dollars | None = None
+    output_at_most: Dollars | None = None
+
+    @model_validator(mode="after")
+    def _limits_something(self) -> Self:
+        if not self.model_fields_set:
+            raise _wrong("limits nothing", _RIGHT["price"])
+        return self
+
+
+class WordsForm(_Form):
+    """The facts that are words; several words mean any of them."""
 
     maker: Words | None = None
     operator: Words | None = None
@@ -133,19 +171,49 @@ class FactsForm(_Form):
 
     def named(self) -> Mapping[str, tuple[str, ...]]:
         """Return the facts named with their words, without the limits."""
-        said = ((name, getattr(self, name)) for name in FactsForm.model_fields)
+        said = ((name, getattr(self, name)) for name in WordsForm.model_fields)
         return {name: words for name, words in said if words is not None}
 
 
-class RequireForm(FactsForm):
-    """The facts that ``require`` may name: the same, and the limits.
+class FactsForm(WordsForm):
+    """The facts that ``forbid`` and ``never`` may name: the words, and days that are too many."""
 
-    ``facts_age_days`` is how long ago the facts of a route may have been confirmed.
+    retention_days: OverDaysForm | None = None
+    facts_age_days: OverDaysForm | None = None
+
+    def days(self) -> Mapping[str, int]:
+        """Return the most days that are not forbidden, by fact."""
+        said = {"retention_days": self.retention_days, "facts_age_days": self.facts_age_days}
+        return {fact: limit.over for fact, limit in said.items() if limit is not None}
+
+
+class RequireForm(WordsForm):
+    """The facts that ``require`` may name: the words, and the limits.
+
+    ``facts_age_days`` is how long ago the facts of a route may have been confirmed, ``price`` what
+    its tokens may cost at the time of the request, ``request_usd`` what one request may cost.
     """
 
     retention_days: DaysForm | None = None
     facts_age_days: DaysForm | None = None
+    price: PriceForm | None = None
     request_usd: UsdForm | None = None
+
+    def days(self) -> Mapping[str, int]:
+        """Return the most days that are allowed, by fact."""
+        said = {"retention_days": self.retention_days, "facts_age_days": self.facts_age_days}
+        return {fact: limit.at_most for fact, limit in said.items() if limit is not None}
+
+    def money(self) -> Mapping[str, Decimal]:
+        """Return the limits of money: US dollars, of a request or of a million tokens."""
+        said: dict[str, Decimal | None] = {}
+        if self.price is not None:
+            said["price"] = self.price.at_most
+            said["input price"] = self.price.input_at_most
+            said["output price"] = self.price.output_at_most
+        if self.request_usd is not None:
+            said["request_usd"] = self.request_usd.at_most
+        return {limit: most for limit, most in said.items() if most is not None}
 
 
 class WhenForm(_Form):
@@ -176,7 +244,7 @@ class RuleForm(_Form):
     when: WhenForm = WhenForm()
     require: RequireForm | None = None
     forbid: FactsForm | None = None
-    prefer: Literal["listed", "cheapest"] | None = None
+    prefer: Annotated[Prefer, BeforeValidator(_order)] | None = None
 
     @model_validator(mode="after")
     def _does_something(self) -> Self:
@@ -201,17 +269,19 @@ class ExpectForm(_Form):
 
 
 class PolicyForm(_Form):
-    """The whole policy file. ``labels`` rise from the least to the most sensitive."""
+    """The whole policy file. ``labels`` rise from the least to the most sensitive.
+
+    ``tags`` leads from a tag to the label that a request with it has at least.
+    """
 
     labels: tuple[str, ...] = ("public", "internal", "personal", "secret")
+    tags: dict[str, str] | None = None
     groups: dict[str, Words] = Field(default_factory=dict)
     rules: tuple[RuleForm, ...] = ()
     expect: tuple[ExpectForm, ...] = ()
 
 
-# Words of the contract that this version cannot judge; refusing them is the safe reading.
-NOT_YET = frozenset({"price"})
-
+_DAYS = frozenset({"retention_days", "facts_age_days"})
 _FORMS: Mapping[str, type[_Form]] = MappingProxyType(
     {
         "require": RequireForm,
@@ -219,8 +289,7 @@ _FORMS: Mapping[str, type[_Form]] = MappingProxyType(
         "never": FactsForm,
         "when": WhenForm,
         "given": GivenForm,
-        "retention_days": DaysForm,
-        "facts_age_days": DaysForm,
+        "price": PriceForm,
         "request_usd": UsdForm,
         "rules": RuleForm,
         "expect": ExpectForm,
@@ -229,13 +298,15 @@ _FORMS: Mapping[str, type[_Form]] = MappingProxyType(
 _RIGHT = MappingProxyType(
     {
         "labels": "labels: [public, internal, personal, secret]",
+        "tags": "tags: {patients: personal}",
         "groups": "groups: {nordic: [DK, FI, IS, SE, 'NO']}",
         "rules": "a list: - {name: ..., when: {...}, require: {...}}",
         "expect": "a list: - {given: {label: ...}, never: {operator: [...]}}",
         "retention_days": "retention_days: {at_most: 30}",
         "facts_age_days": "facts_age_days: {at_most: 180}",
         "request_usd": "request_usd: {at_most: 0.50}",
-        "prefer": "listed or cheapest",
+        "price": "price: {at_most: 2}, in USD per million tokens, three in to one out",
+        "prefer": "listed, cheapest or fastest",
         "denied": "denied: true",
         "name": "name: what the rule is for, in words",
         "first": "first: provider/model",
@@ -254,7 +325,20 @@ def read_policy(data: object) -> PolicyForm:
     try:
         return PolicyForm.model_validate(data)
     except ValidationError as fault:
-        raise PolicyError(_problem(error) for error in fault.errors(include_url=False)) from None
+        raise PolicyError(map(_problem, _told_once(fault))) from None
+
+
+def _told_once(fault: ValidationError) -> list[ErrorDetails]:
+    """Return the errors, less the word that is missing where a wrong one stands in its place."""
+    errors = fault.errors(include_url=False)
+    wrong = {error["loc"][:-1] for error in errors if error["type"] == "extra_forbidden"}
+    return [
+        error
+        for error in errors
+        if error["type"] != "missing"
+        or error["loc"][:-1] not in wrong
+        or error["loc"][-2] not in _DAYS
+    ]
 
 
 def _problem(error: ErrorDetails) -> Problem:
@@ -274,16 +358,26 @@ def _problem(error: ErrorDetails) -> Problem:
 
 def _unknown_word(path: Path, word: str) -> Problem:
     """Say what is wrong with a key that the form does not have."""
-    parent = next((str(part) for part in reversed(path[:-1]) if isinstance(part, str)), "")
+    parents = [str(part) for part in path[:-1] if isinstance(part, str)]
+    parent = parents[-1] if parents else ""
+    if parent in _DAYS:
+        return _wrong_limit(path, word, parent, forbidding=parents[-2:-1] != ["require"])
     form = _FORMS.get(parent, PolicyForm)
-    if issubclass(form, FactsForm):
-        if word in NOT_YET:
-            message = f"{word} is a known word of the contract but not supported in this version"
-            return Problem(path, message, "leave it out: " + ", ".join(sorted(form.model_fields)))
+    if issubclass(form, WordsForm):
         if word in RequireForm.model_fields:
             return Problem(path, f"{word} has no meaning under {parent}", f"require: {word}")
-    message = f"unknown fact {word!r}" if issubclass(form, FactsForm) else f"unknown key {word!r}"
-    return Problem(path, message, nearest(word, form.model_fields))
+        return Problem(path, f"unknown fact {word!r}", nearest(word, form.model_fields))
+    return Problem(path, f"unknown key {word!r}", nearest(word, form.model_fields))
+
+
+def _wrong_limit(path: Path, word: str, fact: str, *, forbidding: bool) -> Problem:
+    """Say how days are limited where ``word`` is not how."""
+    right = f"{fact}: {{over: 30}}" if forbidding else f"{fact}: {{at_most: 30}}"
+    if word not in ("over", "at_most"):
+        return Problem(path, f"unknown key {word!r}", right)
+    if forbidding:
+        right += f", or require: {{{fact}: {{at_most: 30}}}}"
+    return Problem(path, f"{word} has no meaning here", right)
 
 
 def _dotted(path: Path) -> str:

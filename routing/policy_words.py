@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from types import MappingProxyType
 
 from routing import groups
-from routing.policy_form import ExpectForm, FactsForm, Path, PolicyForm, Problem, nearest
+from routing.policy_form import ExpectForm, Path, PolicyForm, Problem, WordsForm, nearest
 from routing.rules import COUNTRY_FACTS, VOCABULARY
 
 _USUAL_SLIPS = MappingProxyType({"UK": "GB", "EL": "GR", "EEC": "EEA", "local": "home"})
@@ -23,14 +23,16 @@ def all_groups(form: PolicyForm) -> Mapping[str, frozenset[str]]:
 def problems(form: PolicyForm, own: Mapping[str, frozenset[str]]) -> Iterator[Problem]:
     """Give every word of ``form`` that means nothing; ``own`` is what ``all_groups`` gave."""
     yield from _label_problems(form.labels)
+    for tag, label in (form.tags or {}).items():
+        yield from _word_problems("label", (label,), form.labels, ("tags", tag))
     yield from _group_problems(form)
     yield from _rule_problems(form)
     for index, rule in enumerate(form.rules):
-        yield from _fact_problems(rule.require, own, ("rules", index, "require"))
-        yield from _fact_problems(rule.forbid, own, ("rules", index, "forbid"))
+        yield from fact_problems(rule.require, own, ("rules", index, "require"))
+        yield from fact_problems(rule.forbid, own, ("rules", index, "forbid"))
     for index, expect in enumerate(form.expect):
         yield from _expect_problems(expect, form.labels, ("expect", index))
-        yield from _fact_problems(expect.never, own, ("expect", index, "never"))
+        yield from fact_problems(expect.never, own, ("expect", index, "never"))
 
 
 def _label_problems(labels: tuple[str, ...]) -> Iterator[Problem]:
@@ -73,9 +75,10 @@ def _expect_problems(form: ExpectForm, labels: tuple[str, ...], path: Path) -> I
         yield Problem((*path, "first"), f"{form.first!r} is not a route", right)
 
 
-def _fact_problems(
-    facts: FactsForm | None, own: Mapping[str, frozenset[str]], path: Path
+def fact_problems(
+    facts: WordsForm | None, own: Mapping[str, frozenset[str]], path: Path
 ) -> Iterator[Problem]:
+    """Give the words of ``facts`` that mean nothing; ``own`` are all groups, ``path`` its place."""
     for fact, words in facts.named().items() if facts is not None else ():
         if fact in COUNTRY_FACTS:
             known = groups.KNOWN | own.keys()

@@ -7,19 +7,24 @@ fact is known and touches none of them. So an unknown fact is refused by both.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from fnmatch import fnmatchcase
 from types import MappingProxyType
-from typing import Literal
 
 from providers import precision
 from routing import groups
-from routing.facts import RequestFacts, RouteFacts
-from routing.policy_form import ExpectForm, FactsForm, GivenForm, RuleForm, WhenForm
-
-Prefer = Literal["listed", "cheapest"]
+from routing.facts import Money, RequestFacts, RouteFacts
+from routing.policy_form import (
+    ExpectForm,
+    FactsForm,
+    GivenForm,
+    Prefer,
+    RequireForm,
+    RuleForm,
+    WhenForm,
+)
 
 COUNTRY_FACTS = frozenset({"maker", "operator", "processed_in"})
 NAME_FACTS = frozenset({"licence", "provider", "model"})
@@ -69,7 +74,8 @@ class Clause:
     def asked(self) -> str:
         """What is asked, in words that follow the rule's name."""
         if self.at_most is not None:
-            return f"requires {self.fact} of at most {self.at_most}"
+            verb = "requires {} of at most" if self.demand else "forbids {} over"
+            return f"{verb.format(self.fact)} {self.at_most}"
         if self.demand:
             return f"requires {self.fact} to be within {self.said}"
         return f"forbids {self.fact} {self.said}"
@@ -84,39 +90,86 @@ class Clause:
         return (value in self.words) is self.demand
 
 
+# How a limit of money reads, and which figure it is of.
+_LIMITED: Mapping[str, tuple[str, Callable[[Money], Decimal | None]]] = MappingProxyType(
+    {
+        "request_usd": ("{} USD a request: this one can cost", lambda money: money.request),
+        "price": (
+            "{} USD per million tokens (3 in : 1 out): the price is",
+            lambda money: money.price,
+        ),
+        "input price": ("{} USD per million tokens in: the price is", lambda money: money.input),
+        "output price": ("{} USD per million tokens out: the price is", lambda money: money.output),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """The most US dollars that a request, or a million of its tokens, may cost.
+
+    ``of`` is "request_usd", "price", "input price" or "output price".
+    """
+
+    of: str
+    at_most: Decimal
+
+    def breach(self, money: Money) -> Breach | None:
+        """Return how ``money`` is over this limit or not known, or None where it is within."""
+        text, figure = _LIMITED[self.of]
+        usd = figure(money)
+        if usd is not None and usd <= self.at_most:
+            return None
+        value = "unknown" if usd is None else f"{usd:f}"
+        return Breach(self.of, value, "", f"allows at most {text.format(f'{self.at_most:f}')}")
+
+
 @dataclass(frozen=True, slots=True)
 class Which:
-    """Which requests something is for: every set that is given must hold; None is any."""
+    """Which requests something is for: every set that is given must hold; None is any.
+
+    ``entries`` are models of the config; a request that does not say its own may be for any.
+    ``others`` turns round who asks: all those for whom labels, teams, tags and keys do not hold.
+    """
 
     labels: frozenset[str] | None = None
     teams: frozenset[str] | None = None
     tags: frozenset[str] | None = None
     keys: frozenset[str] | None = None
     models: tuple[str, ...] | None = None  # patterns of the name asked for
+    entries: frozenset[str] | None = None
+    others: bool = False
 
     def holds(self, request: RequestFacts) -> bool:
         """Tell whether ``request`` is one of them."""
-        return (
+        return self.asked_by(request) and self.asked_for(request.model, request.entry)
+
+    def asked_by(self, request: RequestFacts) -> bool:
+        """Tell whether it is for whoever asks so, whatever model is asked for."""
+        of_them = (
             (self.labels is None or request.label in self.labels)
             and (self.teams is None or request.team in self.teams)
             and (self.tags is None or not self.tags.isdisjoint(request.tags))
             and (self.keys is None or request.key in self.keys)
-            and (self.models is None or any(fits(m, request.model) for m in self.models))
+        )
+        return of_them is not self.others
+
+    def asked_for(self, model: str, entry: str | None) -> bool:
+        """Tell whether it is for that model, whoever asks."""
+        return (self.models is None or any(fits(m, model) for m in self.models)) and (
+            self.entries is None or entry is None or entry in self.entries
         )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rule:
-    """One rule, equal to itself only.
-
-    ``usd_at_most`` limits what a single request may cost, in US dollars.
-    """
+    """One rule, equal to itself only."""
 
     name: str
     which: Which
     clauses: tuple[Clause, ...]
-    usd_at_most: Decimal | None
-    prefer: Prefer | None
+    limits: tuple[Limit, ...] = ()
+    prefer: Prefer | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,25 +196,29 @@ def compile_rule(
     form: RuleForm, labels: tuple[str, ...], own: Mapping[str, frozenset[str]]
 ) -> Rule:
     """Compile a rule whose words are known to mean something."""
-    require, forbid = form.require, form.forbid
-    clauses = [*_clauses(require, True, own), *_clauses(forbid, False, own)]
-    usd = None
-    for fact in ("retention_days", "facts_age_days"):
-        limit = getattr(require, fact, None)
-        if limit is not None:
-            clauses.append(Clause(fact, True, frozenset(), "", limit.at_most))
-    if require is not None and require.request_usd is not None:
-        usd = require.request_usd.at_most
     which = _which(form.when, labels)
-    return Rule(form.name, which, tuple(clauses), usd, form.prefer)
+    clauses, limits = demands(form.require, form.forbid, own)
+    return Rule(form.name, which, clauses, limits, form.prefer)
+
+
+def demands(
+    require: RequireForm | None, forbid: FactsForm | None, own: Mapping[str, frozenset[str]]
+) -> tuple[tuple[Clause, ...], tuple[Limit, ...]]:
+    """Return what is asked of a route's facts, and of what it costs."""
+    clauses = [*_clauses(require, True, own), *_clauses(forbid, False, own)]
+    money = require.money() if require is not None else {}
+    return tuple(clauses), tuple(Limit(of, most) for of, most in money.items())
 
 
 def _clauses(
-    facts: FactsForm | None, demand: bool, own: Mapping[str, frozenset[str]]
+    facts: RequireForm | FactsForm | None, demand: bool, own: Mapping[str, frozenset[str]]
 ) -> Iterator[Clause]:
-    if facts is not None:
-        for fact, words in facts.named().items():
-            yield _clause(fact, demand, words, own)
+    if facts is None:
+        return
+    for fact, words in facts.named().items():
+        yield _clause(fact, demand, words, own)
+    for fact, most in facts.days().items():
+        yield Clause(fact, demand, frozenset(), "", most)
 
 
 def _which(form: WhenForm | GivenForm, labels: tuple[str, ...]) -> Which:

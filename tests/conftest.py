@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import os
 import re
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,14 @@ def pytest_configure(config: pytest.Config) -> None:
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in filter(UNWANTED.fullmatch, list(os.environ)):
         monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def _well_hosts() -> None:
+    # What one test did to a host is not what the next one meets, where they share a gateway.
+    loaded = sys.modules.get("tests.running")
+    for gateway in loaded.ALIVE if loaded is not None else ():
+        gateway.recover()
 
 
 @pytest.fixture(autouse=True)

@@ -22,9 +22,15 @@ from gateway.app import Gateway, opened
 from gateway.config_file import read
 from gateway.house import House
 from gateway.setup import compile_setup
+from gateway.sight import Sight
+from routing.health import Health
 
 WAIT_S = 10.0
 HELLO = [{"role": "user", "content": "Hello"}]
+
+
+# The gateways that run now, which tests share.
+ALIVE: list[Running] = []
 
 
 class Running:
@@ -71,6 +77,11 @@ class Running:
                 )
             )
             await self.server.serve()
+
+    def recover(self) -> None:
+        """Forget what went wrong so far, so that no breaker is open and no quota group cools."""
+        self.house.health = Health()
+        self.house.outlook = Sight(self.house.health, self.house.windows, self.house.home_load)
 
     def close(self) -> None:
         """Stop it the way a signal would; a second time does nothing."""
@@ -124,15 +135,26 @@ class Running:
 def running(path: Path) -> Iterator[Running]:
     """Run a gateway for the length of a block."""
     gateway = Running(path)
+    ALIVE.append(gateway)
     try:
         yield gateway
     finally:
+        ALIVE.remove(gateway)
         gateway.close()
 
 
 def config(folder: Path, **parts: Any) -> Path:
-    """Write a config under ``folder`` whose ledger stands there too; return its path."""
-    whole = {"ledger": f"sqlite:///{folder}/ledger.db", "journal": str(folder / "journal"), **parts}
+    """Write a config under ``folder`` whose ledger stands there too; return its path.
+
+    Without ``server.retries`` there is one round over the routes, so that attempts can be counted.
+    """
+    server = {"retries": 0, **parts.pop("server", {})}
+    whole = {
+        "ledger": f"sqlite:///{folder}/ledger.db",
+        "journal": str(folder / "journal"),
+        "server": server,
+        **parts,
+    }
     path = folder / "config.yaml"
     path.write_text(yaml.safe_dump(whole, sort_keys=False), encoding="utf-8")
     return path

@@ -51,6 +51,8 @@ HOMES: dict[str, tuple[str, ...]] = {
     "sqlalchemy": (
         "billing/schema.py",
         "billing/store.py",
+        "billing/past.py",
+        "billing/queries.py",
         "billing/reports.py",
         "billing/migrate.py",
         "billing/migrations/",

@@ -28,9 +28,18 @@ def test_every_test_that_the_pains_name_exists() -> None:
                 assert f"def {named[2]}(" in (ROOT / path).read_text(), named[0]
 
 
-@pytest.mark.parametrize(
-    "document", ["README.md", "docs/pains.md", "docs/catalog.md", "CHANGELOG.md"]
+DOCUMENTS = (
+    "README.md",
+    "CHANGELOG.md",
+    "docs/pains.md",
+    "docs/catalog.md",
+    "docs/ci.md",
+    "docs/routing.md",
+    *(f"docs/decisions/{path.name}" for path in sorted((ROOT / "docs/decisions").glob("*.md"))),
 )
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
 def test_every_file_that_a_document_links_to_exists(document: str) -> None:
     folder = (ROOT / document).parent
     for target in re.findall(r"\]\(([^)#]+)\)", (ROOT / document).read_text()):

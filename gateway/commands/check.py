@@ -18,6 +18,7 @@ from billing.migrate import MigrationError
 from billing.store import StoreError
 from gateway import freshness, told
 from gateway.commands import hosts
+from gateway.commands.junit import as_junit, unreadable
 from gateway.commands.live import Tried, try_routes
 from gateway.commands.reading import ConfigOption, load_config, need_path
 from gateway.commands.screen import NOT_SO, JsonOption, fail, print_json, say, show
@@ -25,8 +26,8 @@ from gateway.config_file import Loaded, read
 from gateway.problems import ConfigError, Problem
 from gateway.proving import prove
 from gateway.setup import Setup, compile_setup
-from routing.plan import Route
 from routing.proof import Proof
+from routing.route import Route
 
 LiveOption = Annotated[
     bool,
@@ -35,19 +36,34 @@ LiveOption = Annotated[
     ),
 ]
 
+JunitOption = Annotated[
+    Path | None,
+    typer.Option("--junit", help="Also write a JUnit report there; `-` prints it, and no more."),
+]
+PRINTED = Path("-")
+
 
 def run(
-    config: ConfigOption = None, as_json: JsonOption = False, is_live: LiveOption = False
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+    is_live: LiveOption = False,
+    junit: JunitOption = None,
 ) -> None:
     """Say what is wrong in config and policy, and prove every `expect` of the policy."""
-    if as_json:
-        _say_problems_as_json(config)
+    if as_json and junit == PRINTED:
+        fail("--json and --junit - both print a document: give --junit a file")
+    if as_json or junit is not None:
+        _report_problems(config, junit, as_json=as_json)
     path, loaded = load_config(config)
     setup = compile_setup(loaded, price_all=True)
     found = prove(setup)
     warnings = [*loaded.warnings, *map(loaded.problem, freshness.warnings(setup))]
     tried = _try(path, setup) if is_live else []
-    if as_json:
+    if junit is not None:
+        _write(junit, as_junit(loaded.file, setup, found, warnings, tried))
+    if junit == PRINTED:
+        pass
+    elif as_json:
         print_json(
             {**_document(loaded, warnings, setup, found), "live": [asdict(one) for one in tried]}
         )
@@ -83,12 +99,27 @@ def _tell_tried(tried: list[Tried]) -> None:
     )
 
 
-def _say_problems_as_json(config: Path | None) -> None:
+def _report_problems(config: Path | None, junit: Path | None, *, as_json: bool) -> None:
+    """End with what is wrong in the documents asked for, where the config cannot be used."""
+    path = need_path(config)
     try:
-        read(need_path(config), dict(os.environ))
+        read(path, dict(os.environ))
     except ConfigError as fault:
-        print_json({"good": False, "problems": [asdict(problem) for problem in fault.problems]})
+        if junit is not None:
+            _write(junit, unreadable(str(path), fault.problems))
+        if as_json:
+            print_json({"good": False, "problems": [asdict(problem) for problem in fault.problems]})
         fail(str(fault))
+
+
+def _write(junit: Path, document: str) -> None:
+    if junit == PRINTED:
+        print(document)
+        return
+    try:
+        junit.write_text(document, encoding="utf-8")
+    except OSError as fault:
+        fail(f"{junit} cannot be written: {fault.strerror or fault}")
 
 
 def _document(
@@ -128,7 +159,7 @@ def _tell(loaded: Loaded, warnings: list[Problem], setup: Setup, found: Proof) -
             ],
         )
     _list("models whose price is unknown (their cost is said to be unknown)", _unpriced(setup))
-    _list("routes", list(found.warnings))
+    _list("what the policy does", [notice.text for notice in found.warnings])
     if not found.findings:
         say("", "the policy expects nothing: there is nothing to prove")
         return

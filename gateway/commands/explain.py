@@ -7,9 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway import call
+from gateway import call, choosing, detecting
 from gateway.auth import Principal
 from gateway.call import Asked
+from gateway.commands import past_request
 from gateway.commands.reading import ConfigOption, load_setup
 from gateway.commands.screen import NOT_SO, WRONG_USAGE, JsonOption, fail, print_json, say
 from gateway.errors import Refusal
@@ -19,8 +20,9 @@ from providers.wires.registry import WIRES
 from providers.wires.wire import Peek
 from routing.explain import explanation, lines
 from routing.facts import RequestFacts
-from routing.plan import Plan, Size
+from routing.plan import Plan
 from routing.policy_form import nearest
+from routing.route import Size
 
 # Only a rule on what a request may cost looks at its size.
 PROMPT_TOKENS = 1000
@@ -28,24 +30,37 @@ PROMPT_TOKENS = 1000
 
 def run(
     model: Annotated[
-        str, typer.Argument(metavar="MODEL", help="A name that clients ask for, or provider/model.")
+        str,
+        typer.Argument(
+            metavar="MODEL",
+            help="A name that clients ask for, or provider/model; or the id of a past request.",
+        ),
     ],
     label: Annotated[str | None, typer.Option(help="The label that the client raises to.")] = None,
     team: Annotated[str | None, typer.Option(help="Instead of the key's team.")] = None,
     tag: Annotated[list[str] | None, typer.Option(help="A tag; may be given more often.")] = None,
     key: Annotated[str | None, typer.Option(help="The name of the key that asks.")] = None,
     prefer: Annotated[
-        str | None, typer.Option(help="listed or cheapest, as a client asks.")
+        str | None, typer.Option(help="listed, cheapest or fastest, as a client asks.")
     ] = None,
     wire: Annotated[
         str, typer.Option(help="The wire of the client: chat, responses, messages, gemini, …")
     ] = "chat",
     tools: Annotated[bool, typer.Option("--tools", help="The request has function tools.")] = False,
     max_tokens: Annotated[int | None, typer.Option(help="The longest answer.", min=1)] = None,
+    text: Annotated[
+        typer.FileText | None, typer.Option(help="A file with the prompt, or -, for detectors.")
+    ] = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show every route for MODEL in order, each with its reason, and what keeps the others out."""
+    """Show every route for MODEL in order, each with its reason, and what keeps the others out.
+
+    Of a past request (req_…) what was decided then, and every attempt that followed.
+    """
+    if past_request.is_one(model):
+        past_request.run(model, config, as_json=as_json)
+        return
     spoken = [name for name, found in WIRES.items() if found.client is not None]
     if wire not in spoken:
         fail(f"there is no client wire {wire!r}; {nearest(wire, spoken)}", WRONG_USAGE)
@@ -54,20 +69,36 @@ def run(
     if team is not None:
         asker = replace(asker, team=team)
     request, asked = _facts(setup, asker, model, label, tag or [], prefer)
+    detected = _detected(setup, text.read()) if text is not None else {}
+    request = replace(request, label=_raised(setup, request.label, detected))
     try:
-        planned = call.consider(setup, request, Size(PROMPT_TOKENS, max_tokens), asked.prefer)
+        planned = choosing.consider(setup, request, Size(PROMPT_TOKENS, max_tokens), asked.prefer)
     except Refusal as fault:
         fail(fault.message, NOT_SO)
     found = explanation(planned, request, setup.policy)
+    found |= {"detected": detected} if text is not None else {}
     _add_lanes(found, planned, wire, tools=tools)
     if as_json:
         print_json(found)
     else:
+        if text is not None:
+            say(f"found in the text: {detecting.words(detected)}")
         say(*lines(found))
         if setup.policy.counts_money(request):
             longest = f"{max_tokens} tokens" if max_tokens else "the model's longest"
             say(f"  (costs: for a prompt of {PROMPT_TOKENS} tokens, an answer of {longest})")
     raise typer.Exit(0 if planned.routes else NOT_SO)
+
+
+def _detected(setup: Setup, text: str) -> dict[str, int]:
+    made = detecting.detectors(setup.config, setup.policy)
+    if made is None:
+        fail("the config asks for no detectors; for example: detect: {email: LABEL}", WRONG_USAGE)
+    return made.found(detecting.texts({"text": text}))
+
+
+def _raised(setup: Setup, label: str, detected: dict[str, int]) -> str:
+    return detecting.raised(setup.config, setup.policy, label, detected)
 
 
 def _add_lanes(found: dict[str, Any], planned: Plan, wire: str, *, tools: bool) -> None:

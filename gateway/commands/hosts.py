@@ -33,8 +33,8 @@ def wires(owner: Provider) -> dict[str, str]:
 
 def key_state(owner: Provider) -> str:
     """Return whether its key is set: "set", "not needed", or what is missing."""
-    if owner.form.api_key is not None:
-        return "set"
+    if keys := len(owner.form.secrets):
+        return "set" if keys == 1 else f"set ({keys} keys)"
     if owner.host.auth_kind == "none":
         return "not needed"
     if owner.endpoint.signer is not None:

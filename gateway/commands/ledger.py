@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from billing.journal import SUFFIX, read_segment, recover
+from billing.ledger import Entry
 from billing.schema import HEAD
 from billing.store import Store, StoreError, current_revision, url_of
 
@@ -75,6 +76,18 @@ def drained(journal: Path) -> Waiting:
             break
         time.sleep(PAUSE_S)
     return left
+
+
+def in_journal(journal: Path, request_id: str) -> list[Entry]:
+    """Return the attempts at one request that the journal still has."""
+    found: list[Entry] = []
+    for path in sorted(journal.glob(f"*{SUFFIX}")):
+        try:
+            entries, _ = read_segment(path)
+        except OSError:  # just moved into the database
+            continue
+        found += [entry for entry in entries if entry.request_id == request_id]
+    return found
 
 
 def waiting(journal: Path) -> Waiting:

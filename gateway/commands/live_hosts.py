@@ -29,7 +29,7 @@ from gateway.setup import Setup
 from providers.dialect import Dialect
 from providers.errors import ErrorKind, UpstreamError
 from providers.wires.registry import WIRES
-from routing.plan import Route
+from routing.route import Route
 
 CALLER = "doctor --live"
 WITHIN_S = 20.0

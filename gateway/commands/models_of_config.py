@@ -10,9 +10,9 @@ from billing.pricing import Price
 from gateway.commands import hosts
 from gateway.commands.fact_rows import end_in_words
 from gateway.commands.screen import print_json, say, show
-from gateway.config import ModelForm
+from gateway.config_models import ModelForm
 from gateway.setup import Setup
-from routing.plan import Route
+from routing.route import Route
 
 COLUMNS = ("model", "route", "USD/M in", "out", "maker", "operator", "place", "weights", "can call")
 
@@ -43,7 +43,7 @@ def _model(setup: Setup, name: str) -> dict[str, Any]:
     return {
         "model": name,
         "alias_of": alias,
-        "prefer": candidates.prefer if candidates is not None else None,
+        "prefer": candidates.wish.text if candidates is not None else None,
         "routes": [
             _route(setup, route) for route in (candidates.routes if candidates is not None else ())
         ],

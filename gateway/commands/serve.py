@@ -20,11 +20,12 @@ import uvicorn
 from billing.journal import JournalError
 from billing.migrate import MigrationError
 from billing.store import StoreError
-from gateway import urls
+from gateway import egress, urls
 from gateway.app import opened
 from gateway.commands.reading import ConfigOption, load_config
 from gateway.commands.screen import NOT_SO, fail, say
 from gateway.setup import Setup, compile_setup
+from providers.guard import Guard
 
 KEEP_ALIVE_S = 75  # above the idle limit of the usual load balancers, so that they close first
 DRAIN_S = 30
@@ -51,11 +52,13 @@ def run(
             "serves this machine only"
         )
     setup = compile_setup(loaded)
+    guard = Guard(egress.allowed(setup, os.environ))
+    guard.watch_process()
     listening = _listen(host, port)
     server = _Server(_options())
     try:
         with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
-            runner.run(_serve(server, path, setup, host, listening))
+            runner.run(_serve(server, path, setup, host, listening, guard))
     except (MigrationError, StoreError, JournalError, OSError) as fault:
         fail(f"the gateway cannot run: {fault}", NOT_SO)
 
@@ -94,7 +97,12 @@ def _is_a_fault(record: logging.LogRecord) -> bool:
 
 
 async def _serve(
-    server: uvicorn.Server, path: Path, setup: Setup, host: str, listening: socket.socket
+    server: uvicorn.Server,
+    path: Path,
+    setup: Setup,
+    host: str,
+    listening: socket.socket,
+    guard: Guard,
 ) -> None:
     ends: list[asyncio.Task[None]] = []
 
@@ -105,7 +113,7 @@ async def _serve(
 
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop)
-    async with opened(path, setup, lambda: dict(os.environ)) as app:
+    async with opened(path, setup, lambda: dict(os.environ), guard=guard) as app:
         server.config.app = app
         port = listening.getsockname()[1]
         with contextlib.suppress(BrokenPipeError):

@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from gateway.config import Form
+from gateway.config_values import Form
 from gateway.problems import ConfigError, Problem, WrongError, faults_of
 from gateway.yaml_lines import parse
 

@@ -1,4 +1,4 @@
-"""Numbers as people read them: money with the decimals that matter, bars, shares. Pure."""
+"""Numbers and names as people read them: money with the decimals that matter, bars. Pure."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ HOME = "home"
 BAR_LEAST = 2
 # So many bars have room for a label each; of more, so many have one, which is longer.
 LABELS_ALL, LABELS_SOME = 7, 5
+NAME_MAX_CHARS = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,11 @@ class Bar:
     text: str
     height: int
     unknown: int
+
+
+def short(text: str, most: int = NAME_MAX_CHARS) -> str:
+    """Return a name that a client or host may have made absurdly long, cut where it is."""
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def places(amounts: Iterable[int]) -> int:

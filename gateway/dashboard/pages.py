@@ -12,13 +12,14 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from gateway.admin import house_for_admin, parameters
 from gateway.dashboard import view
+from gateway.dashboard.figures import short
 from gateway.errors import Refusal
 from gateway.house import House
 from gateway.periods import PERIODS, first_and_last_day, midnight
 
 ENTRIES = 25
 USUAL_PERIOD = "7d"
-NAME_MAX_CHARS, TITLE_MAX_CHARS = 60, 300
+TITLE_MAX_CHARS = 300
 HERE = Path(__file__).parent
 HEADERS = {
     "content-security-policy": "default-src 'none'; style-src 'self'; img-src data:; "
@@ -30,11 +31,6 @@ HEADERS = {
 ASK_FOR_KEY = {"www-authenticate": 'Basic realm="Entrepot admin key", charset="UTF-8"'}
 
 router = APIRouter()
-
-
-def short(text: str, most: int = NAME_MAX_CHARS) -> str:
-    """Return a name that a client or host may have made absurdly long, cut where it is."""
-    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def _environment() -> Environment:

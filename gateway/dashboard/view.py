@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
+from types import MappingProxyType
 
 from billing.ledger import Entry
+from billing.money import usd_text
 from billing.reports import SpendRow
 from gateway import freshness, told
 from gateway.books import Overview
+from gateway.condition import Condition, conditions
 from gateway.dashboard.figures import (
     Bar,
     Money,
     amount,
     bars,
     lengths,
+    percent,
     places,
     share_at_home,
     spent,
     usd,
 )
+from gateway.dashboard.troubles import trouble
 from gateway.house import House
 from gateway.routes import Provider
 from providers.fact_age import age_days
@@ -30,6 +35,15 @@ from routing.facts import RouteFacts
 
 UNKNOWN = "unknown"
 GONE = "not in the config now"
+NOT_ASKED_FOR = "only shadows or judges"
+# Why a host was asked, where it was not for an answer to a client's call alone.
+PURPOSES = MappingProxyType(
+    {
+        "hedge": "hedged second attempt",
+        "continue": "went on with a stream that broke off",
+        "count": "count of tokens",
+    }
+)
 CHART_LEAST = timedelta(days=1)  # from the first day to the last
 
 
@@ -48,13 +62,17 @@ class GroupLine:
 
 @dataclass(frozen=True, slots=True)
 class EntryLine:
-    """One attempt. ``state`` is how its outcome is coloured: good, bad or odd."""
+    """One attempt. ``state`` is how its outcome is coloured: good, bad or odd.
+
+    ``details`` are what was out of the ordinary in why and how its route was asked.
+    """
 
     entry: Entry
     at: datetime
     money: Money
     outcome: str
     state: str
+    details: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +89,10 @@ class FactCell:
 
 @dataclass(frozen=True, slots=True)
 class ProviderLine:
-    """One configured provider now. ``state`` is good, bad or odd; ``words`` say how it is."""
+    """One configured provider now. ``state`` is good, bad or odd; ``words`` say how it is.
+
+    ``troubles`` are lines on what is not well there.
+    """
 
     name: str
     host: str
@@ -82,6 +103,17 @@ class ProviderLine:
     address: str
     state: str
     words: str
+    troubles: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class CacheCell:
+    """How much of the prompts was read from caches, and what route changes lost of them."""
+
+    read: str
+    moves: int
+    lost: Money
+    lost_tokens: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +133,7 @@ class Figures:
     total: SpendRow
     money: Money
     at_home: str
+    cache: CacheCell
     charts: Charts | None
     days: list[GroupLine]
     providers: list[GroupLine]
@@ -118,6 +151,7 @@ def figures(seen: Overview, house: House, first: date, last: date, zone: tzinfo)
         total=seen.total,
         money=spent(seen.total, places([seen.total.cost_pico])),
         at_home=share_at_home(seen.flows),
+        cache=_cache(seen.total),
         charts=_charts(seen.days, first, last) if last - first >= CHART_LEAST else None,
         days=_groups(seen.days),
         providers=_groups(seen.providers, owners),
@@ -129,7 +163,8 @@ def figures(seen: Overview, house: House, first: date, last: date, zone: tzinfo)
 
 def providers(house: House) -> list[ProviderLine]:
     """Return every configured provider with how it is at this moment."""
-    return [_provider(owner, house) for owner in house.setup.providers.values()]
+    now = conditions(house)
+    return [_provider(owner, house, now[name]) for name, owner in house.setup.providers.items()]
 
 
 def alarms(house: House) -> list[tuple[str, list[str]]]:
@@ -163,6 +198,17 @@ def first_call(house: House, address: str) -> str:
     )
 
 
+def _cache(total: SpendRow) -> CacheCell:
+    pico, unknown = total.cache_lost_pico, total.cache_lost_unknown
+    lost = Money(usd(pico, places([pico])), f"{usd_text(pico)} USD", unknown)
+    return CacheCell(
+        read=percent(total.tokens_cached, total.tokens_in),
+        moves=total.moves,
+        lost=Money("unknown", "", unknown) if unknown and not pico else lost,
+        lost_tokens=total.cache_lost_tokens,
+    )
+
+
 def _charts(days: Sequence[SpendRow], first: date, last: date) -> Charts:
     most = max((row.cost_pico for row in days), default=0)
     decimals = places([most])
@@ -190,25 +236,29 @@ def _groups(
     costs = [row.cost_pico for row in rows]
     drawn = lengths(costs if any(costs) else [_tokens(row) for row in rows])
     return [
-        GroupLine(row.group, *_where(row.group, owners), row, spent(row, decimals), bar)
+        GroupLine(row.group, *_where(row, owners), row, spent(row, decimals), bar)
         for row, bar in zip(rows, drawn, strict=True)
     ]
 
 
-def _where(name: str, owners: Mapping[str, Provider] | None) -> tuple[str, str, str]:
+def _where(row: SpendRow, owners: Mapping[str, Provider] | None) -> tuple[str, str, str]:
     """Return a note, the operator's countries and the place of a provider as it is configured."""
+    note = "" if row.requests else NOT_ASKED_FOR
     if owners is None:
-        return "", "", ""
-    if name not in owners:
+        return note, "", ""
+    if row.group not in owners:
         return GONE, "–", "–"
-    facts = told.place(owners[name])
-    return "", _countries(facts.operator), _countries(facts.processed_in)
+    facts = told.place(owners[row.group])
+    return note, _countries(facts.operator), _countries(facts.processed_in)
 
 
-def _provider(owner: Provider, house: House) -> ProviderLine:
+def _provider(owner: Provider, house: House, now: Condition) -> ProviderLine:
     facts, host = told.place(owner), owner.host
     parent = f", part of {host.parent_name}" if host.parent_name else ""
     state, words = _state(owner, house)
+    found = trouble(now)
+    if found is not None and state == "good":
+        state, words = found.state, found.words
     training = {"never": "never", "opt_out": "unless opted out", "by_default": "by default"}
     stale = house.setup.config.facts_stale_days
     return ProviderLine(
@@ -223,6 +273,7 @@ def _provider(owner: Provider, house: House) -> ProviderLine:
         address=owner.endpoint.base_url,
         state=state,
         words=words,
+        troubles=found.lines if found is not None else [],
     )
 
 
@@ -264,5 +315,29 @@ def _entry(entry: Entry, decimals: int, zone: tzinfo) -> EntryLine:
     if entry.status and entry.status >= 400:
         outcome += f" ({entry.status})"
     return EntryLine(
-        entry, told.when(entry, zone), amount(entry.cost_pico, decimals), outcome, state
+        entry,
+        told.when(entry, zone),
+        amount(entry.cost_pico, decimals),
+        outcome,
+        state,
+        list(_details(entry)),
     )
+
+
+def _details(entry: Entry) -> Iterator[str]:
+    if entry.purpose != "call":
+        yield PURPOSES.get(entry.purpose, entry.purpose)
+    if entry.verdict:
+        yield f"judged {entry.verdict}"
+    if entry.moved_from:
+        yield f"moved from {entry.moved_from}"
+    if entry.cache_lost_tokens:
+        pico = entry.cache_lost_pico
+        lost = "at an unknown price" if pico is None else usd(pico, places([pico]))
+        yield f"{entry.cache_lost_tokens:,} cached tokens lost, {lost}"
+    if entry.lane == "translate":
+        yield f"{entry.wire} to {entry.host_wire}"
+    if entry.lost:
+        yield f"left out: {entry.lost}"
+    if entry.notes:
+        yield entry.notes

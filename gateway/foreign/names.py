@@ -9,8 +9,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from gateway.config import Form
-from gateway.config_values import nothing
+from gateway.config_values import Form, nothing
 from gateway.yaml_lines import parse
 
 FILE = Path(__file__).with_name("names.yaml")

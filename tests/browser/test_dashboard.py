@@ -17,6 +17,7 @@ import uvicorn
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from gateway.dashboard import figures
+from providers.errors import ErrorKind, UpstreamError
 from tests.fakes.house import ADMIN_KEY, FakeHouse, ago_us, house, some_entries
 from tests.unit.billing.samples import an_entry
 
@@ -99,7 +100,13 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         made.keep(
             *some_entries(),
             an_entry(900, at_us=ago_us(0.01), model_asked=long, model=long, key=rude, label=rude),
-        )
+            an_entry(901, at_us=ago_us(0.01), purpose="hedge", moved_from=long,
+                     cache_lost_tokens=123_456_789, cache_lost_pico=None),
+        )  # fmt: skip
+        for name in ("mistral/mistral-small-2603", f"mistral/{long}"):
+            route = made.setup.route(name)
+            fault = UpstreamError(ErrorKind.OVERLOADED, "no room", retry_after_s=3000)
+            made.health.bad(route, route.endpoint, fault)
         with served(made) as found:
             yield found
 
@@ -137,11 +144,20 @@ def test_it_fits_can_be_read_and_says_what_matters(
         assert wide[0] <= wide[1]
         assert page.evaluate(WIDE) == []
         assert page.evaluate(PALE, CONTRAST) == []
-        for figure in ("spent", "calls", "tokens-in", "tokens-out", "at-home"):
+        for figure in (
+            "spent",
+            "calls",
+            "tokens-in",
+            "tokens-out",
+            "at-home",
+            "cache-read",
+            "cache-lost",
+        ):
             assert page.locator(f"#{figure}").is_visible()
             assert page.locator(f"#{figure}").inner_text()
         assert page.get_by_text("The last edit of the config was refused").is_visible()
         assert page.get_by_role("row").count() > 25
+        assert page.get_by_text("gets no call now").is_visible()
         assert page.get_by_text("days old").first.is_visible(), "facts of providers have an age"
         current = page.get_by_role("navigation").locator("[aria-current=page]")
         assert current.get_attribute("href") == f"/dashboard?period={period}"

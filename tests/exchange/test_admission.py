@@ -154,6 +154,7 @@ def test_personal_data_never_reaches_a_forbidden_route_even_when_all_others_are_
         assert answer.status_code in (429, 502, 503, 504)
         assert "personal data stays in Europe" in answer.json()["error"]["message"]
         assert "two/m" in answer.json()["error"]["message"]
+        house.gateway.recover()
     house.first.refuse()
     assert house.gateway.chat(headers={"x-api-key": KEY}).status_code == 502
     denied = house.gateway.chat(headers={"x-api-key": KEY}, model="two/m")

@@ -101,6 +101,7 @@ def test_after_the_first_content_the_stream_ends_with_an_error_and_no_done(
     assert entry["output"] >= 1
     assert entry["cost_pico"] > 0
 
+    house.gateway.recover()
     house.first.script(fault)
     client = openai.OpenAI(base_url=f"{house.gateway.url}/v1", api_key="x", max_retries=0)
     with pytest.raises(openai.APIError) as caught:

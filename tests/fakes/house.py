@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import yaml
 from fastapi import FastAPI
@@ -16,6 +17,7 @@ from fastapi import FastAPI
 from billing.drain import Drain
 from billing.journal import Journal
 from billing.ledger import Entry
+from billing.limits import Limits
 from billing.migrate import migrate
 from billing.store import Store
 from gateway import admin, models
@@ -23,9 +25,19 @@ from gateway.auth import key_hash
 from gateway.books import Books
 from gateway.config_file import read
 from gateway.dashboard import pages
+from gateway.home_load import HomeLoad
+from gateway.metrics import Metrics
 from gateway.recall import Recall
 from gateway.setup import Setup, compile_setup
+from gateway.sight import Sight
 from gateway.stored import Stored
+from providers.client import Client
+from routing.affinity import Affinity
+from routing.expected import Answers
+from routing.health import Health
+from routing.outlook import Outlook
+from routing.route import Route
+from routing.windows import Windows
 from tests.unit.billing.samples import an_entry
 
 ADMIN_KEY = "admin-canary-key"
@@ -62,9 +74,16 @@ CONFIG: dict[str, Any] = {
 }
 
 
+async def _nowhere(_route: Route) -> str:
+    return ""
+
+
 @dataclass
 class FakeHouse:
-    """What the pages and the API look at of ``gateway.house.House``."""
+    """What the pages and the API look at of ``gateway.house.House``.
+
+    Nothing is known of its hosts but what a test tells ``health``, ``windows`` and ``home_load``.
+    """
 
     setup: Setup
     books: Books
@@ -77,6 +96,21 @@ class FakeHouse:
     unsaved: deque[Entry] = field(default_factory=deque)
     trouble: str = ""
     reload_problem: str = ""
+    limits: Limits = field(
+        default_factory=lambda: Limits(zone=UTC, spent_since=lambda _rule, _since: 0)
+    )
+    metrics: Metrics = field(default_factory=lambda: Metrics({}))
+    health: Health = field(default_factory=Health)
+    windows: Windows = field(default_factory=Windows)
+    # No server is asked for its load here, so that no client is needed.
+    home_load: HomeLoad = field(default_factory=lambda: HomeLoad(cast("Client", None), _nowhere))
+    outlook: Outlook = field(init=False)
+    affinity: Affinity = field(default_factory=Affinity)
+    answers: Answers = field(default_factory=Answers)
+    draw: Callable[[], float] = lambda: 0.5
+
+    def __post_init__(self) -> None:
+        self.outlook = Sight(self.health, self.windows, self.home_load)
 
     def keep(self, *entries: Entry) -> None:
         """Write entries where the gateway writes them: to the journal."""

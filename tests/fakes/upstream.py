@@ -186,14 +186,17 @@ class Upstream:
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def _stop_listening(self) -> None:
-        if self._server is not None:
-            self._server.close()
-            self._server = None
-        # A connection accepted in this very turn has its task, but not yet its writer.
+        server, self._server = self._server, None
+        for listening in server.sockets if server is not None else ():
+            self._loop.remove_reader(listening.fileno())
+        # A connection accepted in this very turn has its task, but not yet its writer; and closing
+        # the server before it has one would leave its socket open.
         while len(asyncio.all_tasks()) > 1:
             for writer in list(self._writers.values()):
                 writer.transport.abort()
             await asyncio.sleep(0)
+        if server is not None:
+            server.close()
 
     def _story(self) -> str:
         told = [

@@ -56,7 +56,8 @@ class Watched:
     entered: list[Entry] = field(default_factory=list)
 
     def begin(self) -> None:
-        """Forget what was seen before."""
+        """Forget what was seen before, and what it did to the hosts' health."""
+        self.gateway.recover()
         self.upstream.requests.clear()
         self.log.lines.clear()
         self.holds.clear()
@@ -98,8 +99,10 @@ def watched(folder: Path, **parts: Any) -> Iterator[Watched]:
             seen.entered.append(entry)
             append(entry)
 
-        def holding(key: str, team: str, tokens: int, ceiling: int | None) -> Hold:
-            made = hold(key, team, tokens, ceiling)
+        def holding(
+            key: str, team: str, tokens: int, ceiling: int | None, *, rated: bool = True
+        ) -> Hold:
+            made = hold(key, team, tokens, ceiling, rated=rated)
             seen.holds.append((made, ceiling or 0))
             return made
 

@@ -15,6 +15,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
+from tests.accuracy_page import write_page
 from tests.replay import corpus
 from tests.replay.corpus import RELAYED, Case
 from tests.replay.exceptions import EXCUSES, why_not_spoken
@@ -22,7 +23,6 @@ from tests.replay.judging import Outcome, State
 from tests.replay.replaying import everything, play_all, stage
 from tests.wires.clients import CLIENT_WIRES
 
-PAGE = Path(__file__).parents[2] / "docs" / "accuracy.md"
 # The worse ones stand last.
 STATES: tuple[State, ...] = ("passed", "lossy", "excepted", "failed")
 NAMES = {
@@ -124,7 +124,7 @@ def _kind(case: Case) -> str:
 
 
 def main() -> int:
-    """Play the corpus and write the page."""
+    """Play the corpus and write the page, less the sections that others write."""
     # The gateway's log has a line for each of the calls.
     quiet = contextlib.redirect_stderr(io.StringIO())
     with quiet, tempfile.TemporaryDirectory() as folder, stage(Path(folder)) as played:
@@ -133,7 +133,7 @@ def main() -> int:
     if failed:
         sys.stderr.write("\n".join([*failed, f"{len(failed)} failed", ""]))
         return 1
-    PAGE.write_text(page(outcomes), encoding="utf-8")
+    write_page(page(outcomes))
     return 0
 
 

@@ -69,7 +69,8 @@ class Stage:
     _due: dict[str, tuple[Outcome, Truth]] = field(default_factory=dict)
 
     def play(self, case: Case, client: str, manner: Manner) -> Outcome:
-        """Play one recording for one client."""
+        """Play one recording for one client, of a host that is well."""
+        self.gateway.recover()
         outcome = Outcome(case, client, manner)
         found = truth(case)
         try:

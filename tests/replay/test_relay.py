@@ -46,7 +46,8 @@ def serve(folder: Path, upstream: Upstream) -> Any:
 
 
 def replay(gateway: Running, upstream: Upstream, case: Case, piece_bytes: int = 1000) -> Any:
-    """Play one recording; return what the client got."""
+    """Play one recording to a well host; return what the client got."""
+    gateway.recover()
     upstream.on("/v1/chat/completions", case.behaviour(piece_bytes))
     route = f"{CATALOG.get(case.provider, 'openai')}/{case.provider}"
     options = {"stream": True, "stream_options": {"include_usage": True}} if case.is_stream else {}

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import accuracy_page
 from tests.fakes.upstream import Upstream
 from tests.replay import accuracy, corpus
 from tests.replay.asking import gemini_path
@@ -99,5 +100,5 @@ def test_every_recording_reaches_every_client(tmp_path: Path) -> None:
     used = Counter(outcome.excuse for outcome in outcomes)
     idle = [one for one in EXCUSES if not used[one]]
     assert not idle, f"they excuse nothing any more: {idle}"
-    same = accuracy.PAGE.read_text(encoding="utf-8") == accuracy.page(outcomes)
+    same = accuracy_page.page() == accuracy.page(outcomes)
     assert same, "docs/accuracy.md is of another run: `make accuracy`"

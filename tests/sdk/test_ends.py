@@ -249,6 +249,7 @@ def test_the_business_codes_of_a_host_of_the_catalogue(sdk: Sdk) -> None:
         sdk.upstream.on(path, answers.json_body(error, 429))
         failed(sdk, "chat", "zai")
         found.append(code)
+        sdk.gateway.recover()
     kinds = [entry["error"] for entry in sdk.entries(3)]
     assert kinds == ["rate_limited", "quota", "overloaded"]
 

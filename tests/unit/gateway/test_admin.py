@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -15,6 +16,7 @@ import httpx
 import pytest
 
 from billing import reports
+from billing.limits import BudgetRule, RateRule
 from billing.money import usd_text
 from billing.store import StoreError
 from gateway.books import READERS_MAX
@@ -230,6 +232,17 @@ async def test_an_entry_says_all_that_the_ledger_has(home: FakeHouse) -> None:
     assert second["prices"] is None
 
 
+async def test_a_loss_that_nobody_can_price_is_told_as_such(home: FakeHouse) -> None:
+    moved = {"moved_from": "desk/small", "cache_lost_tokens": 7}
+    home.keep(an_entry(1, **moved, cache_lost_pico=None), an_entry(2, **moved, cache_lost_pico=12))
+    second, first = (await get(home, "/api/ledger")).json()["entries"]
+    assert (first["cache_lost_usd"], second["cache_lost_usd"]) == (None, "0.000000000012")
+    (row,) = (await get(home, "/api/spend?by=purpose")).json()["rows"]
+    assert (row["group"], row["moves"], row["cache_lost_tokens"]) == ("call", 2, 14)
+    assert (row["cache_lost_usd"], row["unknown_cache_lost"]) == ("0.000000000012", 1)
+    assert row["cache_hit_share"] == "0.3333"
+
+
 async def test_flows_say_which_label_went_where(home: FakeHouse) -> None:
     home.keep(
         an_entry(1, label="personal", operator="FR,US", place="EEA"),
@@ -332,6 +345,18 @@ async def test_explain_says_what_the_client_would_read(home: FakeHouse) -> None:
     assert far.json()["refusal"]["status"] == 403
     down = (await explain(home, {**CHAT, "model": "far", "max_tokens": 1})).json()
     assert down["refusal"]["code"] == "no_healthy_route"
+
+
+async def test_explain_knows_when_the_money_is_spent_and_uses_none_up(home: FakeHouse) -> None:
+    budget = BudgetRule("all of us", Decimal("0.01"), "day")
+    home.limits.configure([RateRule("local", 1, None)], [budget])
+    dear = {**CHAT, "model": "mistral/mistral-small-2603", "max_tokens": 100_000}
+    found = (await explain(home, dear)).json()
+    assert (found["refusal"]["status"], found["refusal"]["code"]) == (402, "budget_exceeded")
+    assert [(route["admitted"], route["why"]) for route in found["routes"]] == [(False, "budget")]
+    for _ in range(3):  # more often than the key may call in a minute
+        assert (await explain(home, {**dear, "max_tokens": 10})).json()["refusal"] is None
+    assert home.limits.left("local", "none") == 10**10
 
 
 @pytest.mark.parametrize(

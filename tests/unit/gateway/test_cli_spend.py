@@ -67,11 +67,60 @@ def test_sums_are_exact_and_the_unknown_is_counted(path: Path) -> None:
         ("team", ["platform", ""]),
         ("label", ["internal"]),
         ("operator", ["US"]),
+        ("purpose", ["call"]),
     ],
 )
 def test_rows_are_what_is_asked_for(by: str, groups: list[str], path: Path) -> None:
     assert [row["group"] for row in told("spend", "--by", by, "-c", path)["rows"]] == groups
     assert entrepot("spend", "--by", by, "-c", path).exit_code == 0
+
+
+def test_what_route_changes_cost_has_a_column_where_there_is_something(
+    path: Path, tmp_path: Path
+) -> None:
+    assert "cache lost" not in entrepot("spend", "-c", path).stdout
+    total = told("spend", "-c", path)["total"]
+    assert (total["moves"], total["cache_lost_tokens"], total["cache_lost_usd"]) == (0, 0, "0")
+    assert total["cache_hit_share"] == "0.3333"
+    moved = {"moved_from": "here/small", "cache_lost_tokens": 400}
+    store = Store.open(f"sqlite:///{tmp_path}/ledger.db")
+    store.insert(
+        [
+            an_entry(3, **moved, cache_lost_pico=1_234_567_891, cost_pico=9_000_000_000_000),
+            an_entry(4, **moved, provider="there", cache_lost_pico=None, cost_pico=0),
+            an_entry(5, **moved, provider="third", cache_lost_pico=3, cost_pico=0),
+        ]
+    )
+    store.close()
+    shown = entrepot("spend", "-c", path).stdout
+    lines = {line.split()[0]: line for line in shown.splitlines() if line}
+    assert lines["provider"].endswith("cache lost USD")
+    assert lines["here"].endswith(" 0.001234567891")
+    assert lines["there"].endswith(" unknown")
+    assert lines["third"].endswith(" 0.000000000003")
+    assert lines["total"].endswith(" 0.001234567894 + 1 unknown")
+    assert "lost 1200 cached tokens, 0.001234567894 USD (1 more of unknown price)" in shown
+    total = told("spend", "-c", path)["total"]
+    assert (total["moves"], total["cache_lost_tokens"]) == (3, 1200)
+    assert (total["cache_lost_usd"], total["unknown_cache_lost"]) == ("0.001234567894", 1)
+
+
+def test_hedges_shadows_and_judges_have_rows_of_their_own(path: Path, tmp_path: Path) -> None:
+    store = Store.open(f"sqlite:///{tmp_path}/ledger.db")
+    beside = {"hedge": 30, "shadow": 20, "judge": 10}
+    store.insert(
+        [
+            an_entry(1, attempt_id=f"req_1.{name}", purpose=name, cost_pico=cost)
+            for name, cost in beside.items()
+        ]
+    )
+    store.close()
+    found = told("spend", "--by", "purpose", "-c", path)
+    rows = {row["group"]: (row["requests"], row["cost_usd"]) for row in found["rows"]}
+    assert rows["hedge"] == (1, "0.00000000003")
+    assert rows["shadow"] == (0, "0.00000000002")
+    assert rows["judge"] == (0, "0.00000000001")
+    assert found["total"]["requests"] == 2
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.config import ModelForm
 from gateway.config_file import Loaded, read
+from gateway.config_models import ModelForm
 from gateway.problems import ConfigError, Problem
 
 ROOT = Path(__file__).parents[3]
@@ -315,8 +315,19 @@ ONE_MISTAKE = [
     (HOME + "models: {a: [home/x], b: aa}", "alias 'b' leads to no model 'aa', did you mean 'a'?"),
     (HOME + "models: {a: a}", "alias 'a' leads back to itself"),
     (HOME + "models: {'a-*': a-big}", "alias 'a-*' leads back to itself"),
-    (HOME + "models: {a: {routes: [home/x], prefer: fastest}}", "not supported in this version"),
-    (HOME + "models: {a: {routes: [home/x], prefer: best}}", "one of 'listed' or 'cheapest'"),
+    (HOME + "models: {a: {routes: [home/x], prefer: best}}", "'cheapest', 'fastest' or 'weighted'"),
+    (HOME + "models: {a: {routes: [home/x], prefer: {cheapest: 1}}}", "blends less than two"),
+    (HOME + "models: {a: {routes: [home/x], weights: {home/x: 2}}}", "that nothing looks at"),
+    (
+        HOME + "models: {a: {routes: [home/x], prefer: weighted, weights: {home/y: 2}}}",
+        "weighs 'home/y', which is none of its routes",
+    ),
+    (
+        HOME + "models: {a: {routes: [home/x], prefer: weighted, weights: {home/x: 0}}}",
+        "weighs every route 0",
+    ),
+    ("providers: {vllm: {base_url: 'http://127.0.0.1:1/v1', slots: 2}}", "has slots that nothing"),
+    (HOME + "models: {a: {routes: [home/x], hedge: {percentile: 20}}}", "at least 50"),
     (f"keys: [{{name: k, hash: {ZEROS}, label: privat}}]", "the policy has no label 'privat'"),
     (f"keys: [{{name: k, hash: {ZEROS}, rpm: 0}}]", "a number at least 1"),
     (f"keys: [{{name: k, hash: {ZEROS[:-1]}}}]", "is not the hash of a key"),

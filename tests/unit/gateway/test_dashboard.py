@@ -21,6 +21,7 @@ from billing.reports import FlowRow, SpendRow
 from billing.store import StoreError
 from gateway.dashboard import figures, pages
 from gateway.periods import first_and_last_day, midnight
+from providers.errors import ErrorKind, UpstreamError
 from providers.launch import State
 from tests.fakes.house import (
     ADMIN_KEY,
@@ -193,6 +194,7 @@ async def test_a_hostile_name_is_text_and_nothing_else(home: FakeHouse, name: st
         an_entry(
             2, at_us=ago_us(0), key=name, label=name, model_asked=name, provider=name,
             model=name, operator=name[:200], place=name[:200], outcome=name, error=name,
+            moved_from=name, cache_lost_tokens=1, lost=name, notes=name, purpose=name, verdict=name,
         )
     )  # fmt: skip
     answer = await get(home)
@@ -202,6 +204,56 @@ async def test_a_hostile_name_is_text_and_nothing_else(home: FakeHouse, name: st
     assert len(answer.text) < 200_000
     if len(name) < 60:
         assert name.replace("\u0001", "") in shown.text.replace("\u0001", "")
+
+
+async def test_the_prompt_cache_says_what_it_saved_and_what_moves_lost(home: FakeHouse) -> None:
+    home.keep(an_entry(1, at_us=ago_us(0)))
+    shown = await page(home)
+    assert shown.ids["cache-read"] == "33 %"
+    assert shown.ids["cache-lost"] == "nothing of it lost to route changes"
+    moved = {"at_us": ago_us(0), "moved_from": "desk/small", "cache_lost_tokens": 1200}
+    home.keep(an_entry(2, **moved, cache_lost_pico=2_345_678_901))
+    shown = await page(home)
+    assert shown.ids["cache-lost"].startswith("1 route change lost 1,200 tokens of it,")
+    assert ("title", "0.002345678901 USD") in shown.attributes
+    assert "moved from desk/small; 1,200 cached tokens lost, $0.002346" in shown.text
+    home.keep(an_entry(3, **moved, cache_lost_pico=None))
+    shown = await page(home)
+    assert shown.ids["cache-lost"].startswith("2 route changes lost 2,400 tokens of it,")
+    assert "+ 1 unknown" in shown.text
+    assert "1,200 cached tokens lost, at an unknown price" in shown.text
+
+
+async def test_an_unknown_loss_is_no_zero(home: FakeHouse) -> None:
+    moved = {"moved_from": "desk/small", "cache_lost_tokens": 9, "cache_lost_pico": None}
+    home.keep(an_entry(1, at_us=ago_us(0), **moved))
+    shown = await page(home)
+    assert "1 route change lost 9 tokens of it, unknown" in " ".join(shown.text.split())
+
+
+async def test_entries_say_why_a_host_was_asked(home: FakeHouse) -> None:
+    home.keep(
+        an_entry(1, at_us=ago_us(0)),
+        an_entry(1, attempt_id="req_1.2", at_us=ago_us(0), purpose="hedge", lane="translate",
+                 wire="chat", host_wire="messages"),
+        an_entry(1, attempt_id="req_1.s1", at_us=ago_us(0), purpose="shadow", verdict="better",
+                 provider="mistral"),
+    )  # fmt: skip
+    shown = await page(home)
+    assert "hedged second attempt; chat to messages" in shown.text
+    assert "shadow; judged better" in shown.text
+    assert shown.ids["calls"] == "1"
+    assert "only shadows or judges" in shown.text
+
+
+async def test_a_route_that_is_not_well_is_noted_at_its_provider(home: FakeHouse) -> None:
+    assert "gets no call now" not in (await page(home)).text
+    route = home.setup.route("mistral/mistral-small-2603")
+    limited = UpstreamError(ErrorKind.RATE_LIMITED, "slow down", retry_after_s=90)
+    home.health.bad(route, route.endpoint, limited)
+    shown = await page(home)
+    assert "gets no call now" in shown.text
+    assert "cools for another" in shown.text
 
 
 async def test_strict_headers_and_no_script(home: FakeHouse) -> None:

@@ -64,6 +64,14 @@ def test_state_of_unknown_origin_goes_to_whoever_is_known_to_have_issued_it() ->
     assert done.words() == ["left out 1 states of other hosts"]
 
 
+@given(st.lists(PART, max_size=5))
+def test_what_must_not_be_had_is_not_had_whoever_it_is_said_to_be_from(parts: list[object]) -> None:
+    """Of a known state it is the memory's word that counts; and who gets no state gets none."""
+    for route, issuer in ((OWN, lambda _: None), ("", nobody)):
+        found, _ = for_route(request(*parts), route, issuer, no_turn)
+        assert not any(part.opaque for part in found.messages[0].parts)  # type: ignore[union-attr]
+
+
 def test_what_a_client_dropped_is_put_back() -> None:
     thought = Reasoning("because", opaque=(Opaque("messages.signature", "s", OWN),))
     on_call = Opaque("gemini.signature", "g", OWN)

@@ -14,8 +14,8 @@ from billing.pricing import ALWAYS, Price, PriceList
 from providers.dialect import Dialect
 from providers.endpoint import Endpoint, Timeouts
 from routing.facts import RequestFacts, RouteFacts
-from routing.plan import Route
 from routing.policy import Policy, load_policy
+from routing.route import Route
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 AT_HOME = {

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
-from routing.policy import LabelError, no_policy
+from routing.facts import UNKNOWN_MONEY, Money
+from routing.policy import Constraint, LabelError, constrain, no_policy
+from routing.policy_form import FactsForm
+from routing.rules import Which
 
 LABELS = "labels: [public, internal, personal, secret]\n"
 
@@ -172,12 +176,86 @@ def test_request_usd_needs_a_known_ceiling(policy, facts, asks):
     judged = policy(one("require: {request_usd: {at_most: 0.50}}"))
     route = facts("a/m")
     allowed = {
-        ceiling: judged.judge(asks(), route, ceiling).allowed
+        ceiling: judged.judge(asks(), route, Money(ceiling)).allowed
         for ceiling in (None, Decimal("0.5"), Decimal("0.500000000001"))
     }
     assert allowed == {None: False, Decimal("0.5"): True, Decimal("0.500000000001"): False}
     assert judged.counts_money(asks())
     assert not no_policy().counts_money(asks())
+
+
+FIGURES = {"price": "price", "input": "input price", "output": "output price"}
+
+
+@pytest.mark.parametrize("figure", FIGURES)
+def test_a_price_is_a_limit_in_usd_per_million_tokens_and_unknown_is_refused(
+    policy, facts, asks, figure
+):
+    word = "at_most" if figure == "price" else f"{figure}_at_most"
+    judged = policy(one(f"require: {{price: {{{word}: 2}}}}"))
+    route = facts("a/m")
+    cheap = {"price": Decimal(1), "input": Decimal(1), "output": Decimal(1)}
+    assert judged.counts_money(asks())
+    assert judged.judge(asks(), route, Money(None, **{**cheap, figure: Decimal(2)})).allowed
+    dear = judged.judge(asks(), route, Money(None, **{**cheap, figure: Decimal("2.01")}))
+    assert (dear.allowed, dear.fact, dear.value) == (False, FIGURES[figure], "2.01")
+    assert dear.reason.startswith("allows at most 2 USD per million tokens")
+    unknown = judged.judge(asks(), route, Money(None, **{**cheap, figure: None}))
+    assert (unknown.allowed, unknown.value) == (False, "unknown")
+    assert not judged.judge(asks(), route).allowed
+
+
+def test_a_price_is_judged_anew_each_time_for_it_changes_with_the_hour(policy, facts, asks):
+    judged = policy(one("require: {price: {at_most: 2}}"))
+    route = facts("a/m")
+    prices = [Decimal(1), Decimal(3), Decimal(1)]
+    allowed = [judged.judge(asks(), route, Money(price=price)).allowed for price in prices]
+    assert allowed == [True, False, True]
+
+
+def test_facts_speak_before_money(policy, facts, asks):
+    judged = policy(
+        "rules:\n"
+        "  - {name: dear, require: {price: {at_most: 2}, request_usd: {at_most: 1}}}\n"
+        "  - {name: law, forbid: {operator: US}}\n"
+    )
+    route = facts("a/m", operator={"US"})
+    assert judged.judge(asks(), route).rule == "law"
+    said = [breach.fact for breach in judged.breaches(asks(), route, UNKNOWN_MONEY)]
+    assert said == ["operator", "price", "request_usd"]
+
+
+@pytest.mark.parametrize(("days", "allowed"), [(None, False), (0, True), (30, True), (31, False)])
+def test_too_many_days_can_be_forbidden(policy, facts, asks, days, allowed):
+    judged = policy(one("forbid: {retention_days: {over: 30}}"))
+    verdict = judged.judge(asks(), facts("a/m", retention_days=days))
+    assert verdict.allowed is allowed
+    assert allowed or verdict.reason.startswith("forbids retention_days over 30")
+
+
+@pytest.mark.parametrize("group", ["five_eyes", "Five Eyes"])
+def test_the_five_eyes_may_be_written_as_people_do(policy, facts, asks, group):
+    judged = policy(one(f"forbid: {{operator: {group}}}"))
+    assert not judged.judge(asks(), facts("a/m", operator={"NZ"})).allowed
+    assert judged.judge(asks(), facts("a/m", operator={"FR"})).allowed
+
+
+def test_a_constraint_on_a_model_is_for_its_entry_and_for_requests_that_name_none(
+    policy, facts, asks
+):
+    forbid = FactsForm(operator=("US",))
+    which = Which(entries=frozenset({"coder"}))
+    plain = policy(one("forbid: {operator: CN}"))
+    judged = constrain(plain, [Constraint("model coder", which, None, forbid)])
+    route = facts("a/m", operator={"US"})
+    refused = {
+        entry: not judged.judge(replace(asks(), entry=entry), route).allowed
+        for entry in ("coder", "assistant", "", None)
+    }
+    assert refused == {"coder": True, "assistant": False, "": False, None: True}
+    assert judged.judge(replace(asks(), entry="coder"), route).rule == "model coder"
+    assert judged.hash != plain.hash
+    assert constrain(plain, []) is plain
 
 
 def test_a_label_can_be_raised_never_lowered(policy):

@@ -8,8 +8,10 @@ from decimal import Decimal
 import pytest
 
 from routing.explain import explanation, lines
-from routing.plan import Size, ceiling, ceiling_usd, expected_price, plan
+from routing.plan import plan
 from routing.policy import no_policy
+from routing.route import Size, ceiling, ceiling_usd, expected_price
+from routing.wish import LISTED, Wish
 
 EUROPE = "rules: [{name: stays here, when: {label_at_least: personal}, require: {operator: EEA}}]"
 
@@ -26,7 +28,7 @@ def test_routes_stand_in_the_order_of_the_config_and_the_rest_say_why_not(policy
         route("de/m", operator={"DE"}, available="DE_API_KEY is not set"),
         route("at/m", operator={"AT"}),
     ]
-    planned = plan(routes, "listed", judged, asks("personal"), now)
+    planned = plan(routes, LISTED, judged, asks("personal"), now)
     assert names(planned) == ["fr/m", "at/m"]
     assert [(d.route.name, d.why, d.rule, d.fact, d.value) for d in planned.dropped] == [
         ("us/m", "policy", "stays here", "operator", "US"),
@@ -38,13 +40,13 @@ def test_routes_stand_in_the_order_of_the_config_and_the_rest_say_why_not(policy
 
 def test_that_a_route_is_down_does_not_hide_that_it_is_forbidden(policy, route, asks, now):
     down = route("us/m", operator={"US"}, available="US_API_KEY is not set")
-    planned = plan([down], "listed", policy(EUROPE), asks("personal"), now)
+    planned = plan([down], LISTED, policy(EUROPE), asks("personal"), now)
     assert [(d.why, d.rule) for d in planned.dropped] == [("policy", "stays here")]
 
 
 def test_a_limit_of_money_does_not_hide_why_a_route_is_down(policy, route, asks, now):
     judged = policy("rules: [{name: cap, require: {request_usd: {at_most: 0.50}}}]")
-    planned = plan([route("us/m", available="no key")], "listed", judged, asks(), now)
+    planned = plan([route("us/m", available="no key")], LISTED, judged, asks(), now)
     assert [(d.why, d.reason) for d in planned.dropped] == [("unavailable", "no key")]
 
 
@@ -57,11 +59,11 @@ def test_cheapest_ranks_by_price_unknown_last_and_equals_as_listed(route, asks, 
         route("also-even/m", price=(2, "2.3")),
         route("home/m", price=(0, 0)),
     ]
-    planned = plan(routes, "cheapest", no_policy(), asks(), now)
+    planned = plan(routes, Wish("cheapest"), no_policy(), asks(), now)
     assert names(planned) == [
         "home/m", "even/m", "also-even/m", "long-answers/m", "dear/m", "unknown/m",
     ]  # fmt: skip
-    assert planned.reasons[1].startswith("2.075 USD per million tokens")
+    assert planned.reasons[1] == "0.00415 USD expected for 1500 tokens in, 500 out"
     assert planned.reasons[-1] == "price unknown, so last"
 
 
@@ -75,9 +77,9 @@ def test_a_surcharge_counts_in_the_expected_price(route, now):
 def test_a_rule_orders_before_the_model_does(policy, route, asks, now):
     judged = policy("rules: [{name: batches, when: {tag: batch}, prefer: cheapest}]")
     routes = [route("dear/m", price=(9, 9)), route("cheap/m", price=(1, 1))]
-    assert names(plan(routes, "listed", judged, asks(tags={"batch"}), now))[0] == "cheap/m"
-    assert names(plan(routes, "listed", judged, asks(), now))[0] == "dear/m"
-    assert plan(routes, "listed", judged, asks(tags={"batch"}), now).prefer == "cheapest"
+    assert names(plan(routes, LISTED, judged, asks(tags={"batch"}), now))[0] == "cheap/m"
+    assert names(plan(routes, LISTED, judged, asks(), now))[0] == "dear/m"
+    assert plan(routes, LISTED, judged, asks(tags={"batch"}), now).prefer == "cheapest"
 
 
 @pytest.mark.parametrize(
@@ -100,7 +102,7 @@ def test_a_limit_of_money_is_judged_by_the_most_a_request_can_cost(
         route("home/m", price=(0, 0)),
         route("unknown/m"),
     ]
-    assert names(plan(routes, "listed", judged, asks(), now, size)) == kept
+    assert names(plan(routes, LISTED, judged, asks(), now, size)) == kept
 
 
 def test_the_ceiling_takes_the_clients_limit_else_the_models_else_the_context(route, now):
@@ -126,7 +128,7 @@ def test_an_explanation_names_every_route_with_rule_fact_and_source(policy, rout
         route("xx/m"),
     ]
     request = asks("personal", team="platform", key="ci", tags={"b", "a"})
-    told = explanation(plan(routes, "listed", judged, request, now), request, judged)
+    told = explanation(plan(routes, LISTED, judged, request, now), request, judged)
     assert json.loads(json.dumps(told)) == told
     assert [entry["route"] for entry in told["routes"]] == ["fr/m", "us/m", "de/m", "xx/m"]
     assert told["rules"] == ["stays here"]
@@ -142,6 +144,7 @@ def test_an_explanation_names_every_route_with_rule_fact_and_source(policy, rout
         "assistant for label personal, team platform, key ci, tags a, b",
         f"policy {judged.hash}, rules that apply: 'stays here'",
         "  1. fr/m: listed at place 1",
+        "       keeps 'stays here': operator is FR",
         f"  -  us/m: policy: {why} US (US · https://us.example · 2026)",
         "  -  de/m: unavailable: DE_API_KEY is not set",
         f"  -  xx/m: policy: {why} unknown",
@@ -150,5 +153,5 @@ def test_an_explanation_names_every_route_with_rule_fact_and_source(policy, rout
 
 def test_an_explanation_says_where_nobody_may_answer(route, asks, now):
     routes = [route("a/m", available="no key")]
-    planned = plan(routes, "listed", no_policy(), asks(), now)
+    planned = plan(routes, LISTED, no_policy(), asks(), now)
     assert lines(explanation(planned, asks(), no_policy()))[-1] == "  no route may answer"

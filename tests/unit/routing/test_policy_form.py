@@ -40,9 +40,22 @@ def problems(text: str):
          "greater than or equal to 0", "0.50"),
         ("require: {request_usd: {at_most: .nan}}", ("require", "request_usd", "at_most"),
          "finite", "0.50"),
-        ("forbid: {retention_days: {at_most: 3}}", ("forbid", "retention_days"), "no meaning",
-         "require"),
-        ("prefer: fastest", ("prefer",), "'listed' or 'cheapest'", "listed or cheapest"),
+        ("forbid: {retention_days: {at_most: 3}}", ("forbid", "retention_days", "at_most"),
+         "no meaning", "over: 30"),
+        ("require: {retention_days: {over: 3}}", ("require", "retention_days", "over"),
+         "no meaning", "at_most: 30"),
+        ("require: {retention_days: {at_least: 3}}", ("require", "retention_days", "at_least"),
+         "unknown key 'at_least'", "at_most: 30"),
+        ("forbid: {price: {at_most: 3}}", ("forbid", "price"), "no meaning", "require"),
+        ("require: {price: 3}", ("require", "price"), "", "price: {at_most: 2}"),
+        ("require: {price: {}}", ("require", "price"), "limits nothing", "at_most"),
+        ("require: {price: {at_mst: 2}}", ("require", "price", "at_mst"), "unknown key", "at_most"),
+        ("require: {price: {at_most: -2}}", ("require", "price", "at_most"), "greater", "at_most"),
+        ("require: {price: {output_at_most: yes}}", ("require", "price", "output_at_most"),
+         "not a number", ""),
+        ("prefer: quickest", ("prefer",), "'fastest'", "listed, cheapest or fastest"),
+        ("prefer: weighted", ("prefer",), "needs numbers", "a model's own entry"),
+        ("prefer: {cheapest: 0.5, fastest: 0.5}", ("prefer",), "a blend", "a model's own entry"),
         ("when: {team: a}", (), "does nothing", "require, forbid or prefer"),
         ("when: {label_at_least: persnal}, prefer: listed", ("when", "label_at_least"),
          "unknown label 'persnal'", "'personal'"),
@@ -57,14 +70,9 @@ def test_a_mistake_in_a_rule_is_named_with_what_would_be_right(rule, path, messa
     assert right in found[0].right
 
 
-@pytest.mark.parametrize("word", ["price"])
-@pytest.mark.parametrize("part", ["require", "forbid"])
-def test_words_of_the_contract_that_come_later_are_refused_by_name(word, part):
-    (found,) = problems(f"rules: [{{name: r, {part}: {{{word}: 3}}}}]")
-    assert found.path == ("rules", 0, part, word)
-    assert found.message == (
-        f"{word} is a known word of the contract but not supported in this version"
-    )
+@pytest.mark.parametrize("order", ["listed", "cheapest", "fastest"])
+def test_the_orders_that_need_no_numbers_may_be_a_rules_wish(policy, asks, order):
+    assert policy(f"rules: [{{name: r, prefer: {order}}}]").preference(asks()) == order
 
 
 @pytest.mark.parametrize(

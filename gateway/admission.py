@@ -1,0 +1,93 @@
+"""The first stations of a request: who, what, may, where, hold. Gives a ``Call`` or a refusal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from gateway import auth
+from gateway.call import Call
+from gateway.choosing import no_route, set_aside
+from gateway.entrance import Entrance
+from gateway.errors import Refusal
+from gateway.front import Receive, read_body
+from gateway.house import House
+from gateway.lanes import able
+from gateway.question import Question, considered, understood
+from gateway.record import Record
+from routing import explain
+from routing.expected import COLD
+from routing.plan import Plan
+
+
+async def admit(
+    house: House,
+    entrance: Entrance,
+    headers: Mapping[bytes, bytes],
+    receive: Receive,
+    record: Record,
+) -> Call:
+    """Take a request through every station before a host is called. Raises ``Refusal``.
+
+    Also raises ``ClientGoneError`` where the client left while sending.
+    """
+    setup = house.setup
+    # who
+    principal = auth.principal(headers, setup.principals, setup.local)
+    record.key = principal.name
+    raw = await read_body(receive, setup.body_max_bytes, headers.get(b"content-length"))
+    # what
+    question = await understood(house, setup, entrance, principal, headers, raw, record)
+    # may, where
+    planned = able(await _where(house, question), question.lanes)
+    if house.unsaved and not house.ledger_works():
+        raise Refusal(
+            "ledger_unavailable",
+            f"the gateway cannot write its journal ({house.trouble}), and takes no call that it "
+            "could not account for",
+            retry_after_s=5,
+        )
+    # hold
+    form = question.candidates.form
+    planned, hold = set_aside(house, principal, planned, question.size, question.peek, form)
+    for route in planned.busy:
+        if route is not planned.routes[0]:
+            house.metrics.count("overflowed", (route.name,))
+    return Call(
+        entrance=entrance,
+        wire=entrance.wire,
+        setup=setup,
+        record=record,
+        principal=principal,
+        headers=headers,
+        body=question.body,
+        peek=question.peek,
+        facts=question.facts,
+        session=question.asked.session,
+        candidates=question.candidates,
+        plan=planned,
+        lanes=question.lanes,
+        size=question.size,
+        hold=hold,
+        decision=explain.compact(planned, question.facts, setup.policy),
+        conversation=question.conversation,
+        warm=question.view.warm if question.view is not None else COLD,
+    )
+
+
+async def _where(house: House, question: Question) -> Plan:
+    """Plan the routes, by what servers at home say of themselves where that is to be asked.
+
+    Raises ``Refusal`` where no route is left.
+    """
+    setup, planned = question.setup, considered(house, question)
+    if setup.queues:
+        house.home_load.look(planned.routes)
+    if (
+        setup.servers_tell
+        and house.at_home.due(setup, planned)
+        and await house.at_home.meet(setup, planned)
+    ):
+        planned = considered(house, question)
+    if not planned.routes:
+        raise no_route(planned)
+    return planned

@@ -1,0 +1,122 @@
+"""How each provider is at this moment, for operators: what this process knows and decides by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import ceil
+from typing import Any
+
+from gateway.home_load import Queued
+from gateway.house import House
+from gateway.told import configured_models, share
+from routing.health import RouteHealth, Snapshot
+from routing.outlook import Blocked
+from routing.route import Route
+from routing.windows import Used
+
+UNHEARD = RouteHealth("closed", 0, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class RouteNow:
+    """One route: its breaker and how much failed lately; ``blocked`` None where it may be asked."""
+
+    name: str
+    health: RouteHealth
+    blocked: Blocked | None
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One provider at one moment. ``cooling`` leads from quota groups of its keys to seconds left.
+
+    ``routes`` are those that the config names, then others that were asked or are not well.
+    ``windows`` are those of its plan that are counted here; ``queue`` None: not looked after.
+    """
+
+    routes: tuple[RouteNow, ...]
+    cooling: Mapping[str, float]
+    windows: tuple[Used, ...]
+    queue: Queued | None
+
+
+def conditions(house: House) -> dict[str, Condition]:
+    """Return the condition of every configured provider, by name."""
+    snapshot = house.health.snapshot()
+    heard: dict[str, list[str]] = {}
+    for name, health in snapshot.routes.items():
+        if health.attempts or health.state != "closed":
+            heard.setdefault(name.partition("/")[0], []).append(name)
+    return {
+        name: _condition(house, snapshot, name, heard.get(name, ()))
+        for name in house.setup.providers
+    }
+
+
+def _condition(house: House, snapshot: Snapshot, provider: str, heard: Sequence[str]) -> Condition:
+    named = [f"{provider}/{model}" for model in configured_models(house.setup, provider)]
+    routes = [house.setup.route(name) for name in dict.fromkeys((*named, *heard))]
+    keys = ((route, key) for route in routes for key in route.endpoints)
+    # A key's whole limit may be used up, or what one model has of it.
+    groups = {group for route, key in keys for group in (key.quota, route.quota(key))}
+    return Condition(
+        routes=tuple(_now(house, snapshot, route) for route in routes),
+        cooling={group: snapshot.cooling[group] for group in groups & snapshot.cooling.keys()},
+        windows=house.windows.of(provider),
+        queue=house.home_load.queue(routes[0]) if routes else None,
+    )
+
+
+def _now(house: House, snapshot: Snapshot, route: Route) -> RouteNow:
+    health = snapshot.routes.get(route.name, UNHEARD)
+    return RouteNow(route.name, health, house.outlook.blocked(route))
+
+
+def told(found: Condition) -> dict[str, Any]:
+    """Return a condition as plain data for JSON: seconds are whole, shares decimals as text."""
+    queue = found.queue
+    return {
+        "routes": [_route(route) for route in found.routes],
+        "cooling": [
+            {"group": group, "frees_in_s": ceil(left)}
+            for group, left in sorted(found.cooling.items())
+        ],
+        "windows": [_window(used) for used in found.windows],
+        "queue": queue
+        and {
+            "running": queue.running,
+            "waiting": queue.waiting,
+            "wait_s": ceil(queue.waits_s),
+        },
+    }
+
+
+def _route(route: RouteNow) -> dict[str, Any]:
+    health, blocked = route.health, route.blocked
+    failed = round(health.failure_rate * health.attempts)
+    return {
+        "route": route.name,
+        "breaker": health.state,
+        # Of the last half minute.
+        "attempts": health.attempts,
+        "failure_rate": share(failed, health.attempts),
+        "blocked": blocked
+        and {
+            "why": blocked.why,
+            "reason": blocked.reason,
+            "frees_in_s": ceil(blocked.frees_in_s),
+        },
+    }
+
+
+def _window(used: Used) -> dict[str, Any]:
+    return {
+        "plan": used.plan,
+        "per": used.window.per,
+        "starts": used.window.starts or None,
+        "unit": used.window.unit,
+        "used": used.used,
+        "most": used.most,
+        "frees_in_s": ceil(used.frees_in_s),
+    }

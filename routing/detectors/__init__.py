@@ -1,0 +1,1 @@
+"""What in a prompt is personal or secret: detectors that can only raise a request's label."""
