@@ -7,6 +7,11 @@ from __future__ import annotations
 
 import msgspec
 
+# The purposes whose answers are for a client; the others only count tokens, or compare.
+ANSWERING = ("call", "hedge", "continue")
+# What is asked beside a client's request, and is no request of anybody's.
+BESIDE = ("shadow", "judge")
+
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One attempt. Field for field a line of the journal and a row of the ledger.

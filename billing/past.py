@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Engine, Select, and_, func, or_, select
 
-from billing.ledger import Entry
+from billing.ledger import ANSWERING, Entry
 from billing.pricing import HOLD_MOST
 from billing.queries import rows, within
 from billing.schema import entries as table
@@ -20,10 +20,7 @@ BATCH = 5_000
 OPEN_MOST = 100_000
 # Of a decision only what its order was.
 DECISION_BEGINS = 120
-# What made an answer for a client; the others only count tokens, or compare.
-ANSWERING = ("call", "hedge", "continue")
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _US = timedelta(microseconds=1)
 _OPEN_US = HOLD_MOST // _US
 # What is read of an attempt: who asked for what, where it went, what it used and cost.

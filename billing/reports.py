@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args
 from sqlalchemy import ColumnElement, Engine, Row, Select, and_, case, func, or_, select
 
 from billing.compare import Spent, Tried
-from billing.ledger import Entry
+from billing.ledger import ANSWERING, BESIDE, Entry
 from billing.queries import microseconds, rows, within
 from billing.schema import entries as table
 
@@ -24,8 +24,6 @@ QUARTER_US = 15 * 60 * 1_000_000
 HOUR_US = 4 * QUARTER_US
 # Sums are made in two parts: SQLite gives up where a sum passes 2**63.
 _PART = 10**9
-# What is asked beside a client's request, and is no request of anybody's.
-BESIDE = ("shadow", "judge")
 # Shadows that are compared at once; and how long a request with all that belongs to it may last.
 SHADOWS_MAX = 100_000
 AROUND_US = 86_400 * 1_000_000
@@ -222,7 +220,7 @@ def spent_at(
         func.min(table.c.at_us).label("first"),
     ).where(
         within(since, until),
-        table.c.purpose.in_(("call", "hedge", "continue")),
+        table.c.purpose.in_(ANSWERING),
         table.c.provider == provider,
         table.c.model == model,
         table.c.model_asked.in_(sorted(names)),

@@ -14,12 +14,12 @@ from fastapi.responses import JSONResponse, Response
 from billing.reports import GROUPS, By
 from gateway import auth, condition, told
 from gateway.auth import Principal
-from gateway.call import decode
+from gateway.call import decode, goes_on
 from gateway.choosing import no_route, set_aside
 from gateway.entrance import Entrance
 from gateway.entrances import FIXED
 from gateway.errors import Refusal
-from gateway.front import ClientGoneError, read_body
+from gateway.front import ClientGoneError, headers_of, read_body
 from gateway.house import House
 from gateway.lanes import able
 from gateway.models import house_of
@@ -153,7 +153,7 @@ async def explain(request: Request) -> Response:
     model in its address. A client's key gets its own view; the admin key the view of a caller
     without a key.
     """
-    house, headers = house_of(request), dict(request.scope["headers"])
+    house, headers = house_of(request), headers_of(request.scope["headers"])
     given = parameters(request, "wire", "model")
     principal = _asker(request, house.setup, headers)
     declared = headers.get(b"content-length")
@@ -198,6 +198,9 @@ async def _explained(
         unable = [Dropped(route, why, "", fault.message) for route in planned.routes]
         planned = replace(planned, routes=(), reasons=(), dropped=(*planned.dropped, *unable))
     ways = {route.name: told.lane(question.lanes.of(route)) for route in planned.routes}
+    if goes_on(question.candidates, question.peek, door.wire):
+        # What might have to be gone on with is written here from its first word.
+        ways = {name: {**way, "lane": "translate"} for name, way in ways.items()}
     return {
         **explanation(planned, question.facts, setup.policy),
         "detected": record.detected,

@@ -6,11 +6,13 @@ hedges, shadows, judges, counts. So policy is asked here, in the last line befor
 
 from __future__ import annotations
 
+from gateway.call import Call
 from gateway.conversations import hint, hint_header
 from gateway.house import House
 from gateway.settle import Attempt
 from providers.client import Answer
 from providers.errors import ErrorKind, UpstreamError
+from routing.route import Route
 
 
 class NotAllowedError(UpstreamError):
@@ -33,6 +35,7 @@ async def asked(
         extra.setdefault(named, hint(call.conversation, route.provider))
     base_url = await house.base_url(endpoint, within_s)
     if endpoint.server is not None and not count:
+        _ask_policy(call, route)  # the server may be asked how many tokens the prompt has
         attempt.route = await house.at_home.check(
             route, call.setup, call.lanes, lane, call.may, base_url
         )
@@ -40,9 +43,7 @@ async def asked(
     target = endpoint.target(wire, route.model, stream=stream, count=count, base_url=base_url)
     if endpoint.signer is not None:
         extra |= await endpoint.signer.sign("POST", str(target.url), dict(target.headers), payload)
-    if not call.may(attempt.route):
-        # Planned while it was allowed: what a rule asks of prices or of ages has changed since.
-        raise NotAllowedError(ErrorKind.FORBIDDEN, "the policy does not allow this route any more")
+    _ask_policy(call, attempt.route)
     attempt.sent = not count
     answer = await house.client.post(target, payload, extra)
     attempt.status = answer.status
@@ -59,3 +60,9 @@ async def asked(
         # Another wire's own form of an error means nothing to this client.
         fault.body = None
     raise fault
+
+
+def _ask_policy(call: Call, route: Route) -> None:
+    if not call.may(route):
+        # Planned while it was allowed: what a rule asks of prices or of ages has changed since.
+        raise NotAllowedError(ErrorKind.FORBIDDEN, "the policy does not allow this route any more")

@@ -64,7 +64,7 @@ async def _round(tries: Tries, routes: tuple[Route, ...], send: Send, *, is_firs
     rest = list(routes)
     hedge = tries.call.hedge if is_first and len(rest) > 1 else None
     if hedge is not None:
-        after_s = tries.house.health.first_content_s(rest[0], hedge)
+        after_s = tries.house.health.hedge_after_s(rest[0], hedge)
         if after_s is not None:
             first, second = rest.pop(0), rest[0]
 
@@ -91,6 +91,7 @@ async def _try(tries: Tries, route: Route, send: Send, door: Door | None = None)
     keys where it was the key's.
     """
     house, call, may_repeat = tries.house, tries.call, True
+    # Once with each key, and the one repeat.
     for _ in range(1 + max(1, len(route.endpoints))):
         lane = call.lanes.of(route)
         if isinstance(lane, Cannot):
@@ -115,21 +116,30 @@ async def _try(tries: Tries, route: Route, send: Send, door: Door | None = None)
                 if not await continued(tries, attempt, send):
                     await break_off(attempt, fault, send)
                 return True
-            if may_repeat and isinstance(fault, StaleConnectionError):
-                may_repeat = False
-                continue
-            if may_repeat and fault.kind is ErrorKind.OPAQUE_STATE:
-                call.lanes.forget_state()
+            if may_repeat and _is_cured(call, fault):
                 may_repeat = False
                 continue
             tries.faults.append((route, fault))
-            if fault.kind not in OF_ITS_KEY or house.health.blocked(route) is not None:
+            if not _has_another_key(tries, route, fault):
                 return False
-            if len(route.endpoints) < 2 or tries.left_s <= 0:
-                return False
-            continue
-        return True
+        else:
+            return True
     return False
+
+
+def _is_cured(call: Call, fault: UpstreamError) -> bool:
+    """Return whether the same once more is another call: on a new connection, or without state."""
+    if fault.kind is ErrorKind.OPAQUE_STATE:
+        call.lanes.forget_state()
+        return True
+    return isinstance(fault, StaleConnectionError)
+
+
+def _has_another_key(tries: Tries, route: Route, fault: UpstreamError) -> bool:
+    """Return whether the fault was that of one key, and another one may be asked now."""
+    if len(route.endpoints) < 2 or fault.kind not in OF_ITS_KEY or tries.left_s <= 0:
+        return False
+    return tries.house.health.blocked(route) is None
 
 
 def _exhausted(tries: Tries) -> Refusal:

@@ -79,10 +79,7 @@ class Call:
     @property
     def continues(self) -> bool:
         """Whether another route may go on with a stream that breaks off in its text."""
-        form, peek = self.candidates.form, self.peek
-        if form is None or not form.continue_streams:
-            return False
-        return peek.stream and not peek.json_stream and peek.n == 1 and self.wire.neutral
+        return goes_on(self.candidates, self.peek, self.wire)
 
     def may(self, route: Route) -> bool:
         """Whether policy lets this request go to ``route``; asked again right before each send."""
@@ -203,6 +200,14 @@ def request_facts(
     entry = candidates.entry if candidates is not None else ""
     facts = RequestFacts(label, principal.team, principal.name, asked.tags, model, client, entry)
     return facts, asked
+
+
+def goes_on(candidates: Candidates, peek: Peek, wire: Wire) -> bool:
+    """Tell whether a stream of this request is gone on with where it breaks off in its text."""
+    form = candidates.form
+    if form is None or not form.continue_streams:
+        return False
+    return peek.stream and not peek.json_stream and peek.n == 1 and wire.neutral
 
 
 def size_of(peek: Peek) -> Size:

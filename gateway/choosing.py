@@ -139,7 +139,7 @@ def set_aside(
 
 
 def affordable(
-    house: House, principal: Principal, planned: Plan, size: Size, times: int = 1
+    house: House, principal: Principal, planned: Plan, size: Size, times: int
 ) -> tuple[Plan, int | None]:
     """Return the plan less the routes that a budget keeps out, and the most that it can cost.
 

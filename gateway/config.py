@@ -188,10 +188,10 @@ class ProviderForm(Form):
     ``prices`` by model, ``free`` (a statement why), ``usd_per_hour``, and ``watts`` with
     ``usd_per_kwh`` are four ways to say what it costs, of which one may stand.
     ``api_keys`` are several in the place of ``api_key``, each with limits of its own. ``quota`` is
-    one name for all providers that share one rate limit. ``only_for`` are the requests that it
-    serves, all others it does not. ``tier`` is which size of its plan was
-    bought. ``max_wait_s`` is how long a call may wait in the queue of a server at home before it
-    goes to the next route, ``slots`` how many answers that server makes at a time.
+    one name for all providers that share one rate limit. ``only_for`` are the only requests that it
+    serves. ``tier`` is which size of its plan was bought. ``max_wait_s`` is how long a call may
+    wait in the queue of a server at home before it goes to the next route, ``slots`` how many
+    answers that server makes at a time.
     """
 
     catalog: Name | None = None

@@ -28,7 +28,7 @@ def faults(config: Config, policy: Policy | None) -> Iterator[Fault]:
     if config.policy is None:
         what = "no policy is stated, so every route may answer every request"
         if constraints.is_constrained(config):
-            what = "no policy is stated: only what is asked of single keys and models holds"
+            what = "no policy is stated: only what keys, models and providers ask for holds"
         yield Fault(("policy",), what, "policy: policy.yaml", warning=True)
     if config.translate.emulate_schema and find_spec("jsonschema") is None:
         right = "pip install 'entrepot[schema]'"

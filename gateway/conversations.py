@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
+from secrets import token_bytes
 
 from providers.host import Cache
 from providers.wires.wire import Json
@@ -30,6 +31,8 @@ LOOKED_AT = 16  # messages, from the first on
 _INSTRUCTIONS = ("system", "developer")
 _MARKS = (b'"cache_control"', b'"prompt_cache_breakpoint"', b'"prompt_cache_options"')
 _LONG = (b'"1h"', b'"12h"')
+# Without it a host that knows how a conversation begins could try who asks, and under which label.
+_SECRET = token_bytes(16)
 
 
 def matters(routes: Sequence[Route]) -> bool:
@@ -149,9 +152,10 @@ def _bounded(text: str) -> str:
 def hint(key: bytes, provider: str) -> str:
     """Return the name under which ``provider`` may know a conversation: 32 hexadecimal digits.
 
-    It says nothing of who asks, and another provider or another conversation has another one.
+    It says nothing of who asks, and another provider, another conversation or another start of the
+    gateway, which knows of no warm cache either, has another one.
     """
-    return blake2b(key + provider.encode(), digest_size=16, person=b"affinity").hexdigest()
+    return blake2b(key + provider.encode(), digest_size=16, key=_SECRET).hexdigest()
 
 
 def with_hint(body: Json, cache: Cache | None, wire: str, name: str) -> Json:

@@ -42,8 +42,11 @@ async def count(house: House, call: Call, send: Send) -> None:
     found: int | None = None
     for route in call.plan.routes:
         lane = call.lanes.counting(route)
+        if isinstance(lane, Cannot):
+            continue
+        # Last, since it may take the place of a probe, which only an attempt's end gives back.
         endpoint = house.health.choose(route, call.stay)
-        if isinstance(lane, Cannot) or endpoint is None:
+        if endpoint is None:
             continue
         number += 1
         attempt = Attempt(call, route, lane, number, endpoint, purpose="count")

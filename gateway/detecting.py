@@ -22,6 +22,7 @@ from routing.policy_form import nearest
 BESIDE_NAME_CHARS = 200
 NUMBER_LEAST = 100_000
 NESTED_MOST = 8  # JSON within a string within JSON; deeper is looked at as the text that it is
+PIECE_CHARS, OVERLAP_CHARS = 64 * 1024, 512
 BINARY_LEAST = 512  # characters; fewer are looked at whatever they are
 BINARY_LOOKED_AT = 4096
 _BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=_-\r\n"
@@ -38,13 +39,6 @@ def detectors(config: Config, policy: Policy) -> Detectors | None:
     Presidio takes seconds to make. Raises ``ImportError`` where it lacks.
     """
     return compiled(config.detect, policy.labels) if config.detect else None
-
-
-def raised(config: Config, policy: Policy, label: str, found: Mapping[str, int]) -> str:
-    """Return ``label``, or the more sensitive one that what was found raises it to."""
-    for kind in found:
-        label = policy.raise_label(label, config.detect[kind])
-    return label
 
 
 def words(found: Mapping[str, int]) -> str:
@@ -94,11 +88,20 @@ def texts(body: Json) -> Iterator[str]:
             elif name and len(text) <= BESIDE_NAME_CHARS:
                 yield f"{name}: {text}"
             else:
-                yield from filter(None, (name, text))
+                yield from filter(None, (name, *_pieces(text)))
         elif number := _number(value):
             yield f"{name}: {number}" if name else number
         elif name:
             yield name
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """Give a long text piece by piece, each with the beginning of the next one.
+
+    Between two of them others get their turn. What stands in a beginning may be counted twice.
+    """
+    for start in range(0, max(1, len(text)), PIECE_CHARS):
+        yield text[start : start + PIECE_CHARS + OVERLAP_CHARS]
 
 
 def _media(value: Mapping[str, Any]) -> str:

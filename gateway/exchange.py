@@ -13,7 +13,7 @@ from gateway.attempts import attempts
 from gateway.call import Call, new_id
 from gateway.entrance import Entrance
 from gateway.errors import Refusal
-from gateway.front import ClientGoneError, Receive, Send, send_refusal
+from gateway.front import ClientGoneError, Receive, Send, headers_of, send_refusal
 from gateway.house import House
 from gateway.record import Record
 from gateway.shadowing import drawn, follow
@@ -34,7 +34,7 @@ async def run(
     house.in_flight += 1
     try:
         # who, what, may, where, hold
-        call = await admit(house, entrance, dict(scope["headers"]), receive, record)
+        call = await admit(house, entrance, headers_of(scope["headers"]), receive, record)
         # try, answer, settle
         await _serve(house, call, receive, send)
     except Refusal as refusal:
@@ -89,7 +89,7 @@ async def _serve(house: House, call: Call, receive: Receive, send: Send) -> None
     finally:
         watcher.cancel()
         used = sum(e.prompt_tokens + e.completion_tokens for e in call.record.attempts)
-        call.hold.settle(call.record.cost_pico, used)
+        call.hold.settle(call.record.most_pico, used)
         if shadow is not None:
             follow(house, call, shadow)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any
 
 from gateway.errors import Refusal
@@ -20,6 +20,25 @@ JSON = (b"content-type", b"application/json")
 # still writing gets to read the answer; past it the connection is closed on it.
 DISCARD_MAX_BYTES = 64 * 1024 * 1024
 BODY_WITHIN_S = 60.0
+
+
+# What raises a label: where one of them comes twice, none is passed over.
+RAISING = (b"x-entrepot-label", b"x-entrepot-tags")
+
+
+def headers_of(pairs: Sequence[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    """Return a request's headers by name, of those that came twice the last.
+
+    But for those that raise its label: they are one list (RFC 9110 §5.3), so that a proxy's or an
+    SDK's own word is not lost beside another. Two different labels make one that is none.
+    """
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        for name in RAISING:
+            given = dict.fromkeys(value for header, value in pairs if header == name)
+            if len(given) > 1:
+                found[name] = b",".join(given)
+    return found
 
 
 class ClientGoneError(Exception):

@@ -85,6 +85,7 @@ async def raced(
         await asyncio.wait(race.tasks, timeout=after_s)
         slow = not race.tasks[0].done() and race.winner is None
         if slow and house.outlook.blocked(second) is None:
+            house.health.hedged(first)
             race.begin(lambda door: run(second, door))
         await _until_one_answered(race.tasks)
     finally:

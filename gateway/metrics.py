@@ -59,6 +59,9 @@ class Metrics(Collector):
         """Count one finished exchange."""
         route = self._name(record.route)
         asked = (str(record.status), record.code)
+        if asked not in self._requests and len(self._requests) >= SERIES_MAX:
+            # A code may be a host's own word.
+            asked = (str(record.status), "other")
         self._requests[asked] = self._requests.get(asked, 0) + 1
         buckets = self._buckets.get(route)
         if buckets is None:

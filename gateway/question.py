@@ -29,7 +29,7 @@ from routing.plan import Plan
 from routing.route import Size
 
 # Looking through a longer body would hold up other calls.
-LOOK_APART_BYTES = 256 * 1024
+LOOK_APART_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,7 @@ async def _looked_through(
     found = await asyncio.to_thread(look_through) if apart else look_through()
     for kind, count in found.items():
         house.metrics.count("detected", (kind,), count)
-    label = detecting.raised(setup.config, setup.policy, facts.label, found)
+    label = setup.policy.raise_label(facts.label, detectors.label(found))
     if label == facts.label:
         return facts, ""
     return replace(facts, label=label), detecting.words(found)

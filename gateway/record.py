@@ -12,8 +12,10 @@ from billing.ledger import Entry
 class Record:
     """One client call, filled in station by station. ``began`` is monotonic seconds.
 
-    ``detected`` says in words what raised the label, "" where nothing did. ``answered`` turns True
-    with the last byte for the client: a disconnect after it is none.
+    ``most_pico`` is what it may have cost: where an attempt's cost is unknown, the most that it can
+    have been; None where that is unknown too. ``detected`` says in words what raised the label, ""
+    where nothing did. ``answered`` turns True with the last byte for the client: a disconnect after
+    it is none.
     """
 
     request_id: str
@@ -25,6 +27,7 @@ class Record:
     status: int = 0
     code: str = ""
     cost_pico: int | None = 0
+    most_pico: int | None = 0
     detected: str = ""
     answered: bool = False
     attempts: list[Entry] = field(default_factory=list)

@@ -47,7 +47,7 @@ class ConfigWorld:
 
     @property
     def policy(self) -> Policy:
-        """Its policy, the constraints of keys and models among its rules."""
+        """Its policy, the constraints of keys, models and providers among its rules."""
         return self.setup.policy
 
     def principal(self, key: str) -> Principal | None:
@@ -117,28 +117,28 @@ def _past(attempts: list[Entry], against: ConfigWorld) -> Past:
     costs = [one.cost_pico for one in attempts]
     known = [cost for cost in costs if cost is not None]
     return Past(
-        entry.request_id,
-        datetime.fromtimestamp(entry.at_us / 1e6, UTC),
-        entry.key,
-        entry.label,
+        id=entry.request_id,
+        at=datetime.fromtimestamp(entry.at_us / 1e6, UTC),
+        key=entry.key,
+        label=entry.label,
         # A label that is its key's own may be another where the key has another.
-        None if key is not None and key.label == entry.label else entry.label,
-        frozenset(entry.tags.split(",")) if entry.tags else frozenset(),
-        entry.model_asked,
-        entry.wire,
-        frozenset(entry.needs.split(",")) if entry.needs else frozenset(),
+        asked_label=None if key is not None and key.label == entry.label else entry.label,
+        tags=frozenset(entry.tags.split(",")) if entry.tags else frozenset(),
+        model=entry.model_asked,
+        wire=entry.wire,
+        needs=frozenset(entry.needs.split(",")) if entry.needs else frozenset(),
         # Entries of older versions do not say how large a request may have been.
-        Size(
+        size=Size(
             entry.prompt_most or usage.prompt_tokens,
             entry.output_most,
             prompt_likely=usage.prompt_tokens,
         ),
-        "",
-        usage,
-        f"{entry.provider}/{entry.model}",
-        entry.cost_pico,
-        entry.cost_state == "stated",
-        sum(known) if len(known) == len(costs) else None,
+        wish="",  # what it was can be told once the rest is known
+        usage=usage,
+        route=f"{entry.provider}/{entry.model}",
+        cost_pico=entry.cost_pico,
+        is_stated=entry.cost_state == "stated",
+        paid_pico=sum(known) if len(known) == len(costs) else None,
     )
 
 

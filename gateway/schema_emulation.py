@@ -103,7 +103,9 @@ class _Checking:
             fault = breach(text, self._schema)
             if fault:
                 raise UpstreamError(
-                    ErrorKind.MALFORMED, f"the answer does not keep the JSON schema: {fault}"
+                    ErrorKind.MALFORMED,
+                    f"the answer does not keep the JSON schema: {fault}",
+                    of_model=True,
                 )
         return [ir.TextDelta(text), event] if text else [event]
 

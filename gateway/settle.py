@@ -22,7 +22,7 @@ from providers.errors import ErrorKind, UpstreamError
 from providers.usage import NOTHING, Usage
 from providers.wires.wire import Reader
 from routing.affinity import Loss, loss
-from routing.route import Route
+from routing.route import Route, ceiling
 
 LOST_MAX_CHARS = NOTES_MAX_CHARS = 1000
 # Attempts beside the call itself are counted apart, so that no two have one id.
@@ -129,14 +129,25 @@ def settle(house: House, attempt: Attempt) -> Entry:
         usage = _usage(attempt)
         lost = _learn(house, attempt, usage)
         entry = attempt.entry = _entry(attempt, usage, lost)
-        house.windows.used(entry.provider, tokens=entry.prompt_tokens + entry.completion_tokens)
+        if attempt.sent and entry.outcome != "failed":
+            used = entry.prompt_tokens + entry.completion_tokens
+            house.windows.used(entry.provider, tokens=used)
         house.keep(entry)
         record = attempt.call.record
         record.attempts.append(entry)
         cost = entry.cost_pico
         known = record.cost_pico is not None and cost is not None
         record.cost_pico = (record.cost_pico or 0) + (cost or 0) if known else None
+        if record.most_pico is not None:
+            most = cost if cost is not None else _most(attempt)
+            record.most_pico = record.most_pico + most if most is not None else None
     return attempt.entry
+
+
+def _most(attempt: Attempt) -> int | None:
+    """Return what an attempt of unknown cost can have cost, 1e-12 dollars; None: unknown."""
+    began = datetime.fromtimestamp(attempt.at_us / 1e6, UTC)
+    return ceiling(attempt.route, began, attempt.call.size)
 
 
 def _learn(house: House, attempt: Attempt, usage: Usage) -> Loss | None:

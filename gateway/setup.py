@@ -52,8 +52,8 @@ class Setup:
 
     ``total_s`` bounds all attempts of a call. ``local`` is who calls a gateway without keys.
     ``servers_tell``: some server at home can be asked what it has loaded, ``queues``: at some the
-    calls may not wait for long.
-    ``files`` are those to watch for changes, ``warnings`` what ``check`` and the dashboard show.
+    calls may not wait for long. ``files`` are those to watch for changes, ``warnings`` what
+    ``check`` and the dashboard show.
     """
 
     config: Config

@@ -32,12 +32,12 @@ async def watched(
     except UpstreamError as fault:
         if isinstance(fault, StaleConnectionError) and not repeats:
             # The pool's, not the host's: it is tried once more, and that end counts.
-            health.gone(route, endpoint)
+            health.gone(route)
         else:
             health.bad(route, endpoint, fault)
         raise
     except (asyncio.CancelledError, ClientGoneError):
-        health.gone(route, endpoint)
+        health.gone(route)
         raise
     finally:
         house.home_load.ended(route, attempt, good=good)

@@ -69,6 +69,8 @@ class Heard:
                 self._events.append(event)
             if isinstance(event, ir.TextDelta | ir.RefusalDelta):
                 self._size += len(event.text)
+            elif isinstance(event, ir.ToolStart):
+                self._size += 1 + len(event.name)
             elif isinstance(event, ir.ToolEnd):
                 self._size += len(event.arguments)
         if self._size > WORDS_MAX_CHARS:

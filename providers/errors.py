@@ -53,7 +53,8 @@ class UpstreamError(Exception):
 
     ``status`` is the host's HTTP status where there was one, ``code`` its own code,
     ``retry_after_s`` seconds, ``request_id`` the host's id of the call, ``body`` the bytes of its
-    answer (bounded by the client) with their ``content_type``.
+    answer (bounded by the client) with their ``content_type``. ``of_model``: the host did its work,
+    and what the model wrote is no good, which a client may bring about as often as it likes.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class UpstreamError(Exception):
         request_id: str | None = None,
         body: bytes | None = None,
         content_type: str = "",
+        of_model: bool = False,
     ) -> None:
         message = scrub(message)
         super().__init__(message)
@@ -78,3 +80,4 @@ class UpstreamError(Exception):
         self.request_id = request_id
         self.body = body
         self.content_type = content_type
+        self.of_model = of_model

@@ -150,9 +150,8 @@ def stay(
     """
     first = routes[0]
     warm = [route for route in routes if route.name in view.warm]
-    if not warm or (
-        len(warm) == 1 and warm[0] is first
-    ):  # most calls of a conversation: it is where it is warm
+    # Most calls of a conversation are where it is warm already, and nowhere else.
+    if not warm or (len(warm) == 1 and warm[0] is first):
         return tuple(routes), tuple(reasons)
     kept, warm_spent = _cheapest(warm, view)
     if kept is first:

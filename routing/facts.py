@@ -37,7 +37,6 @@ class RouteFacts:
     zdr: str | None = None
     quantisation: str | None = None
     evidence: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), compare=False)
-
     confirmed: Mapping[str, date | None] = field(default_factory=lambda: MappingProxyType({}))
 
     @property

@@ -40,6 +40,7 @@ COOLS_S: Mapping[ErrorKind, tuple[float, float]] = {
     ErrorKind.QUOTA: (60.0, 3600.0),
     ErrorKind.AUTH: (60.0, 3600.0),  # one key of several
 }
+HEDGES_MOST = 10.0  # second attempts that may be saved up
 # What counts against a route. The others are the request's own, or the account's.
 FAILURES = frozenset(
     {
@@ -68,7 +69,8 @@ class _Cooling:
 class _Known:
     """What is kept of one route; ``rests_until`` is how long its host asked to be left alone.
 
-    ``last`` is how the last attempt failed that counted against it.
+    ``last`` is how the last attempt failed that counted against it, ``hedges`` how many second
+    attempts may be begun beside it now.
     """
 
     breaker: Breaker = field(default_factory=Breaker)
@@ -78,6 +80,7 @@ class _Known:
     speed: Speed | None = None
     rests_until: float = 0.0
     last: ErrorKind | None = None
+    hedges: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +163,22 @@ class Health:
         firsts = sorted(first for first, _ in known.samples)
         return firsts[max(0, ceil(len(firsts) * percentile / 100) - 1)]
 
+    def hedge_after_s(self, route: Route, percentile: int) -> float | None:
+        """Return after what time without content another route may be asked beside ``route``.
+
+        None where too little is known, or where that was done for more than twice the share of
+        calls that it is meant for: then the times are not those of the present calls.
+        """
+        known = self._routes.get(route.name)
+        if known is None:
+            return None
+        known.hedges = min(HEDGES_MOST, known.hedges + 2 * (100 - percentile) / 100)
+        return self.first_content_s(route, percentile) if known.hedges >= 1 else None
+
+    def hedged(self, route: Route) -> None:
+        """Note that another route was asked beside ``route``."""
+        self._known(route.name).hedges -= 1
+
     # What the executor asks and tells.
 
     def choose(self, route: Route, stay: str) -> Endpoint | None:
@@ -223,26 +242,26 @@ class Health:
             # A rate may be limited for each model, credit or a plan is the account's.
             limited = endpoint.quota if fault.kind is ErrorKind.QUOTA else group
             self._cool(limited, fault.kind, fault.retry_after_s, now)
-            self.gone(route, endpoint)
+            self.gone(route)
         elif fault.kind is ErrorKind.AUTH and any(route.quota(e) != group for e in route.endpoints):
             # One bad key of several: the route goes on with the others.
             self._cool(group, fault.kind, None, now)
-            self.gone(route, endpoint)
+            self.gone(route)
         elif fault.kind is ErrorKind.OVERLOADED and fault.retry_after_s:
             known = self._known(route.name)
             known.rests_until = max(known.rests_until, now + _bounded(fault.retry_after_s))
             self._down[route.name] = known
-            self.gone(route, endpoint)
-        elif fault.kind in FAILURES:
+            self.gone(route)
+        elif fault.kind in FAILURES and not fault.of_model:
             known, draw = self._known(route.name), self._draw()
             known.last = fault.kind
             self._watched(route.name, known, lambda breaker: breaker.bad(now, draw))
         else:
-            self.gone(route, endpoint)
+            self.gone(route)
 
-    def gone(self, route: Route, endpoint: Endpoint) -> None:
+    def gone(self, route: Route) -> None:
         """Note an attempt that says nothing of the host: its client left, or it lost a race."""
-        del endpoint  # one probe at a time is under way at a route, at whichever key
+        # One probe at a time is under way at a route, at whichever key.
         known = self._down.get(route.name)
         if known is not None:
             known.breaker.gone()

@@ -1,7 +1,7 @@
 """What is known at this moment of the routes: which must not be asked now, and how fast each is.
 
-The plan is a pure function of this and of the facts; whoever keeps the knowledge (``health``, the
-watch over servers at home) gives it in these words.
+The plan is a pure function of this and of the facts; whoever keeps the knowledge (``health``,
+``windows``, the watch over servers at home) gives it in these words.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from routing.route import Route
 class Blocked:
     """Why a route must not be asked now, in words, and in how many seconds it may be again.
 
-    ``why`` is ``health`` (its breaker is open, or its quota group
-    cools), ``window`` (a window of its plan is used up) or ``busy`` (its queue at home is longer
-    than the limit: then it goes last, and is not left out).
+    ``why`` is ``health`` (its breaker is open, its host asked for rest, or its quota group cools),
+    ``window`` (a window of its plan is used up) or ``busy`` (its queue at home is longer than the
+    limit: then it goes last, and is not left out).
     """
 
     why: Literal["health", "window", "busy"]

@@ -68,7 +68,7 @@ ALLOWED = Verdict(True)
 
 @dataclass(frozen=True, slots=True)
 class Constraint:
-    """What is asked beside the policy's own rules: of one key's calls, or of one model's."""
+    """What is asked beside the policy's own rules: of a key's calls, a model's or a provider's."""
 
     name: str
     which: Which
@@ -111,7 +111,7 @@ class Policy:
         So a client may raise its key's label and never lower it. Raises LabelError.
         """
         rank = self.label_rank(key_label)
-        label = asked if asked and self.label_rank(asked) > rank else key_label
+        label = asked if asked is not None and self.label_rank(asked) > rank else key_label
         if self.tag_labels:
             for tag in tags:
                 label = self.raise_label(label, self.tag_labels.get(tag))

@@ -1,6 +1,7 @@
 """The policy file as it is written: its shape, and its mistakes with what would be right.
 
-Only the shape is judged here; what the words mean (countries, groups, labels) is for ``policy``.
+Only the shape is judged here; what the words (countries, groups, labels) mean is judged in
+``policy_words``.
 """
 
 from __future__ import annotations

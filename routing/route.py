@@ -112,14 +112,6 @@ def ceiling_usd(route: Route, now: datetime, size: Size | None) -> Decimal | Non
     return None if most is None else Decimal(most).scaleb(-12)
 
 
-def expected_price(route: Route, now: datetime) -> Decimal | None:
-    """Return US dollars per million tokens at ``now``, three in to one out; None: unknown."""
-    price = route.prices.at(now) if route.prices is not None else None
-    if price is None or price.input is None or price.output is None:
-        return None
-    return (3 * price.input + price.output) / 4 * route.surcharge
-
-
 def money(route: Route, now: datetime, size: Size | None) -> Money:
     """Return what a request of ``size`` costs at ``route``, as rules on money are judged.
 

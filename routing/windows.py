@@ -1,8 +1,9 @@
 """How much of a plan's windows is used, so that a used-up one is left before its host says so.
 
-Counted are requests, prompts and tokens of windows whose amount is published. Credits and dollars
-are not (what a call weighs is the vendor's secret), nor what went to the plan by other ways: there,
-and wherever the count is wrong, the host's own refusal speaks, and cools the quota group.
+Counted are requests and tokens of windows whose amount is published. Credits and dollars are not
+(what a call weighs is the vendor's secret), nor prompts (which calls belong to one is too), nor
+what went to the plan by other ways: there, and wherever the count is wrong, the host's own refusal
+speaks, and cools the quota group.
 
 Where a window begins anew: ``fixed`` ones at the hour, midnight, Monday or the first of the month
 in UTC, counted from the calendar; ``first_use`` ones with the first use after the last one ended;
@@ -22,7 +23,7 @@ from providers.host import Tier, Window
 from routing.outlook import Blocked
 from routing.route import Route
 
-COUNTED = ("requests", "prompts", "tokens")
+COUNTED = ("requests", "tokens")
 HOUR_S, DAY_S, MONTH_S = 3600, 86_400, 30 * 86_400
 # 1970 began on a Thursday: weeks are counted from the Monday after.
 MONDAY_S = 4 * DAY_S
@@ -150,24 +151,20 @@ class Windows:
         return max(found, default=0) * 1.1
 
     def seed(self, provider: str, events: Iterable[tuple[float, int, int]]) -> None:
-        """Count what was used before the start: at, requests and tokens of each, oldest first.
-
-        How many of the requests were a prompt is not in the ledger: of windows that count prompts
-        nothing is known.
-        """
+        """Count what was used before the start: at, requests and tokens of each, oldest first."""
         held = self._held.get(provider)
         if held is None:
             return
         for at, requests, tokens in events:
-            _add(held, at, requests, 0, tokens)
+            _add(held, at, requests, tokens)
         self._judge(held, self._clock())
 
-    def used(self, provider: str, *, requests: int = 1, prompts: int = 0, tokens: int = 0) -> None:
-        """Count one answered call; ``prompts`` is 1 where it began with what a person said."""
+    def used(self, provider: str, *, requests: int = 1, tokens: int = 0) -> None:
+        """Count answered calls, one by itself, and their tokens."""
         held = self._held.get(provider)
         if held is not None:
             now = self._clock()
-            _add(held, now, requests, prompts, tokens)
+            _add(held, now, requests, tokens)
             self._judge(held, now)
 
     @property
@@ -229,8 +226,8 @@ def _counts(bought: Bought) -> list[_Count]:
     ]
 
 
-def _add(held: _Held, at: float, requests: int, prompts: int, tokens: int) -> None:
-    amounts = {"requests": requests, "prompts": prompts, "tokens": tokens}
+def _add(held: _Held, at: float, requests: int, tokens: int) -> None:
+    amounts = {"requests": requests, "tokens": tokens}
     for count in held.counts:
         if amount := amounts[count.window.unit]:
             count.add(at, amount)

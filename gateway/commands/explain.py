@@ -69,19 +69,18 @@ def run(
     if team is not None:
         asker = replace(asker, team=team)
     request, asked = _facts(setup, asker, model, label, tag or [], prefer)
-    detected = _detected(setup, text.read()) if text is not None else {}
-    request = replace(request, label=_raised(setup, request.label, detected))
+    detected, request = _detected(setup, request, text.read() if text is not None else None)
     try:
         planned = choosing.consider(setup, request, Size(PROMPT_TOKENS, max_tokens), asked.prefer)
     except Refusal as fault:
         fail(fault.message, NOT_SO)
     found = explanation(planned, request, setup.policy)
-    found |= {"detected": detected} if text is not None else {}
+    found |= {"detected": detected} if detected is not None else {}
     _add_lanes(found, planned, wire, tools=tools)
     if as_json:
         print_json(found)
     else:
-        if text is not None:
+        if detected is not None:
             say(f"found in the text: {detecting.words(detected)}")
         say(*lines(found))
         if setup.policy.counts_money(request):
@@ -90,15 +89,17 @@ def run(
     raise typer.Exit(0 if planned.routes else NOT_SO)
 
 
-def _detected(setup: Setup, text: str) -> dict[str, int]:
+def _detected(
+    setup: Setup, request: RequestFacts, text: str | None
+) -> tuple[dict[str, int] | None, RequestFacts]:
+    """Return what the config's detectors find in ``text``, and the request raised by it."""
+    if text is None:
+        return None, request
     made = detecting.detectors(setup.config, setup.policy)
     if made is None:
         fail("the config asks for no detectors; for example: detect: {email: LABEL}", WRONG_USAGE)
-    return made.found(detecting.texts({"text": text}))
-
-
-def _raised(setup: Setup, label: str, detected: dict[str, int]) -> str:
-    return detecting.raised(setup.config, setup.policy, label, detected)
+    found = made.found(detecting.texts({"text": text}))
+    return found, replace(request, label=setup.policy.raise_label(request.label, made.label(found)))
 
 
 def _add_lanes(found: dict[str, Any], planned: Plan, wire: str, *, tools: bool) -> None:

@@ -52,9 +52,10 @@ def run(
             "serves this machine only"
         )
     setup = compile_setup(loaded)
+    listening = _listen(host, port)
+    # From here on, for good: so not before it is sure that this process is to serve.
     guard = Guard(egress.allowed(setup, os.environ))
     guard.watch_process()
-    listening = _listen(host, port)
     server = _Server(_options())
     try:
         with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:

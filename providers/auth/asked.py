@@ -134,7 +134,7 @@ def _google(source: str, environment: Mapping[str, str]) -> Iterator[str]:
         yield (
             f"http://{environment['GCE_METADATA_IP']}"
             if "GCE_METADATA_IP" in environment
-            else (MACHINE)
+            else MACHINE
         )
 
 

@@ -50,6 +50,7 @@ def test_two_hosts_at_once(stage: Stage, kind: str, other: str) -> None:
     stage.check()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_all_three_for_a_while(stage: Stage, kind: str) -> None:
     stage.feel(Mood(kind), Mood(kind), Mood(kind))

@@ -116,3 +116,17 @@ def test_it_is_off_by_default(build: Build) -> None:
         assert not house.second.requests
         gate.open()
     assert asked.result().headers["x-entrepot-route"] == "one/m"
+
+
+def test_a_budget_counts_what_each_attempt_can_have_cost_and_no_more(build: Build) -> None:
+    budgets = [{"name": "all of us", "usd": 1, "per": "month"}]
+    house = build(budgets=budgets)
+    house.first.script(answers.stall())
+    answer = house.gateway.chat(max_tokens=1000)
+    assert (answer.status_code, answer.headers["x-entrepot-attempts"]) == (200, "2")
+    failed, good = house.gateway.entries(2)
+    assert (failed["usage_state"], failed["cost_pico"]) == ("missing", None)
+    spent = 10**12 - house.gateway.house.limits.left("local", "none")
+    # A thousand tokens out at 2 USD a million, and each byte of the prompt a token at 1.
+    most = 1000 * 2_000_000 + failed["prompt_most"] * 1_000_000
+    assert spent == most + good["cost_pico"]

@@ -203,3 +203,14 @@ def test_a_refused_key_does_not_keep_the_others_from_answering(build: Build) -> 
     house.first.script(answers.error(401, "Incorrect API key", code="invalid_api_key"))
     assert house.gateway.chat().headers["x-entrepot-attempts"] == "2"
     assert [house.gateway.chat().status_code for _ in range(4)] == [200] * 4
+
+
+def test_what_a_model_writes_badly_on_demand_benches_no_host(build: Build) -> None:
+    house = build(**ONE_ROUTE)
+    spoiled = {"kind": "invalid_request_error", "code": "json_validate_failed"}
+    house.first.default = answers.error(400, "Failed to generate JSON", **spoiled)
+    for _ in range(12):
+        house.gateway.chat()
+    assert len(house.first.requests) == 12
+    house.first.default = answers.chat("well")
+    assert house.gateway.chat().status_code == 200

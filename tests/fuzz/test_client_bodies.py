@@ -20,7 +20,7 @@ from tests.fuzz import mutations as m
 from tests.fuzz.asking import CLIENT_WIRES, Watched, error_of, read_back, watched
 from tests.fuzz.bodies import BODIES
 
-EXAMPLES = [25, pytest.param(2500, marks=pytest.mark.slow)]
+EXAMPLES = [12, pytest.param(2500, marks=pytest.mark.slow)]
 examples = pytest.mark.parametrize("examples", EXAMPLES)
 each_client = pytest.mark.parametrize("client", CLIENT_WIRES)
 PATHS = {

@@ -23,7 +23,7 @@ from tests.fuzz.asking import CLIENT_WIRES, Watched, error_of, question, read_ba
 from tests.fuzz.test_readers import SAIDS, streams
 from tests.wires.hosts import path_of
 
-EXAMPLES = [70, pytest.param(3000, marks=pytest.mark.slow)]
+EXAMPLES = [35, pytest.param(3000, marks=pytest.mark.slow)]
 examples = pytest.mark.parametrize("examples", EXAMPLES)
 ENDINGS = st.sampled_from(["end", "end", "end", "close", "reset"])
 # Header values as a proxy in between may leave them.

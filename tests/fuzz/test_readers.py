@@ -47,7 +47,7 @@ DIALECTS: dict[str, tuple[Dialect, ...]] = {
 }
 PLAIN = (Dialect(),)
 # The everyday run, and ``make slow``.
-EXAMPLES = [20, pytest.param(1500, marks=pytest.mark.slow)]
+EXAMPLES = [10, pytest.param(1500, marks=pytest.mark.slow)]
 QUICK_MS = 3000
 
 each_host = pytest.mark.parametrize("host", HOST_WIRES)

@@ -26,7 +26,7 @@ KINDS = {
 }
 # So many recordings of a wire, spread over all; long ones say the same things again.
 MOST, MOST_BYTES = 60, 60_000
-EXAMPLES = [8, pytest.param(1500, marks=pytest.mark.slow)]
+EXAMPLES = [5, pytest.param(1500, marks=pytest.mark.slow)]
 DIALECT = Dialect()
 
 

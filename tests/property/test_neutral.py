@@ -48,7 +48,7 @@ DIALECTS: dict[str, tuple[Dialect, ...]] = {
     "converse": (Dialect(), Dialect(thinking="adaptive", tool_result_images=False)),
     "cohere": (Dialect(), Dialect(thinking="none")),
 }
-EXAMPLES = [10, pytest.param(800, marks=pytest.mark.slow)]
+EXAMPLES = [7, pytest.param(800, marks=pytest.mark.slow)]
 examples = pytest.mark.parametrize("examples", EXAMPLES)
 each_host = pytest.mark.parametrize("host", HOST_WIRES)
 

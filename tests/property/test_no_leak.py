@@ -92,6 +92,7 @@ PLANTED: dict[str, tuple[str, ...]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("room", PLANTED)
 def test_a_planted_leak_is_seen(loaded: Loaded, monkeypatch: pytest.MonkeyPatch, room: str) -> None:
     def blind(candidates: Any, wish: Any, _policy: Any, *rest: Any) -> Any:
@@ -115,6 +116,7 @@ def test_the_last_line_before_the_send_stops_what_was_planned_wrongly(
     assert found_in(loaded, 30).leaks == []
 
 
+@pytest.mark.slow
 def test_a_judge_that_only_its_own_facts_allow_is_seen(
     loaded: Loaded, monkeypatch: pytest.MonkeyPatch
 ) -> None:

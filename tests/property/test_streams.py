@@ -30,7 +30,7 @@ ASKING: dict[str, dict[str, Any]] = {
     "messages": {"thinking": {"type": "enabled", "budget_tokens": 2000}},
     "gemini": {"generationConfig": {"thinkingConfig": {"includeThoughts": True}}},
 }
-EXAMPLES = [12, pytest.param(2000, marks=pytest.mark.slow)]
+EXAMPLES = [8, pytest.param(2000, marks=pytest.mark.slow)]
 examples = pytest.mark.parametrize("examples", EXAMPLES)
 each_client = pytest.mark.parametrize("client", CLIENT_WIRES)
 CUTS = st.lists(st.integers(1, 90), min_size=1, max_size=5) | st.just([1])

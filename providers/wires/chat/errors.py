@@ -140,6 +140,8 @@ def error_of(said: Any, status: int, dialect: Dialect = PLAIN) -> UpstreamError:
         message[:MESSAGE_MAX],
         status=status,
         code=str(code)[:MESSAGE_MAX] if code is not None else None,
+        # No host says of itself that it is malformed: it could not read what its model wrote.
+        of_model=kind is ErrorKind.MALFORMED,
     )
     # Within a stream or a 200 nothing but the words and the fields says how long to wait.
     set_wait(fault, {}, dialect, said)

@@ -179,7 +179,6 @@ def _fault(calls: Calls, finish: Any) -> UpstreamError | None:
         if not call.name and not call.pieces:
             continue
         if not call.name or settled(call, False) is None:
-            return UpstreamError(
-                ErrorKind.MALFORMED, "a tool call of the answer is not whole", status=200
-            )
+            what = "a tool call of the answer is not whole"
+            return UpstreamError(ErrorKind.MALFORMED, what, status=200, of_model=True)
     return None

@@ -64,7 +64,8 @@ def fault_of(native: str, message: Any) -> UpstreamError:
     said = f": {message[:500]}" if isinstance(message, str) and message else ""
     missing = native == "MISSING_THOUGHT_SIGNATURE"
     kind = ErrorKind.OPAQUE_STATE if missing else ErrorKind.MALFORMED
-    return UpstreamError(kind, f"the model spoiled its answer ({native}){said}", code=native)
+    words = f"the model spoiled its answer ({native}){said}"
+    return UpstreamError(kind, words, code=native, of_model=True)
 
 
 def block_of(feedback: Any) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from gateway.config_file import read
-from gateway.detecting import detectors, texts
+from gateway.detecting import OVERLAP_CHARS, PIECE_CHARS, detectors, texts
 from gateway.problems import ConfigError
 from routing.detectors import presidio
 from routing.detectors.finding import KINDS, compiled
@@ -175,3 +175,12 @@ def test_explain_says_what_was_found_and_what_it_raised(tmp_path: Path) -> None:
     assert "found in the text: nothing" in told["without"].stdout
     assert (told["with"].exit_code, told["without"].exit_code) == (1, 0)
     assert MAIL not in told["with"].stdout
+
+
+def test_a_long_text_comes_in_pieces_and_nothing_at_their_ends_is_missed() -> None:
+    mail = "jane@clinic-in-lyon.fr"
+    for at in (PIECE_CHARS - 10, PIECE_CHARS, 2 * PIECE_CHARS - 1):
+        text = "x " * (at // 2) + f" {mail} " + "y " * 1000
+        pieces = [piece for piece in texts({"content": text}) if piece != "content"]
+        assert max(map(len, pieces)) <= PIECE_CHARS + OVERLAP_CHARS
+        assert any(mail in piece for piece in pieces)

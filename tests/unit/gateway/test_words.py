@@ -69,5 +69,25 @@ async def test_half_an_answer_is_none(pieces: list[bytes], *, stream: bool) -> N
     assert await heard(pieces, stream=stream) is None
 
 
+async def test_names_of_tools_count_too() -> None:
+    ear = Heard(WIRES["messages"], stream=True)
+
+    async def send(_: Message) -> None:
+        return None
+
+    through = ear.listening(send)
+    for number in range(2 * WORDS_MAX_CHARS // 1000):
+        tool = {"type": "tool_use", "id": f"t{number}", "name": "n" * 1000, "input": {}}
+        events: list[dict[str, Any]] = [
+            {"type": "content_block_start", "index": number, "content_block": tool},
+            {"type": "content_block_stop", "index": number},
+        ]
+        for event in events:
+            said = f"event: {event['type']}\ndata: {json.dumps(event)}\n\n"
+            await through({"type": "http.response.body", "body": said.encode()})
+    assert not ear._events
+    assert ear.text() is None
+
+
 def test_the_first_of_several_answers_speaks() -> None:
     assert words([ir.TextDelta("a"), ir.TextDelta("b", 1), ir.TextDelta("c")]) == "ac"

@@ -107,7 +107,7 @@ def test_no_probe_holds_its_place_for_ever(health: Health, clock: Clock, end: st
     clock.now += 10
     assert health.choose(one, "") is one.endpoint
     if end == "gone":
-        health.gone(one, one.endpoint)
+        health.gone(one)
     elif end == "neutral":
         health.bad(one, one.endpoint, fault(K.BAD_REQUEST))
     elif end == "limited":

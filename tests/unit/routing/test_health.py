@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from providers.errors import ErrorKind
+from providers.errors import ErrorKind, UpstreamError
 from routing import health as rooms
 from routing.health import Health
 from tests.unit.routing.sick_routes import Clock, fail, fault, route
@@ -226,6 +226,20 @@ def test_speed_is_the_median_of_the_last_answers(health: Health) -> None:
     assert health.first_content_s(one, 99) == 1.0
 
 
+def test_second_attempts_are_for_a_share_of_the_calls() -> None:
+    health, one = Health(Clock()), route("a/m")
+    assert health.hedge_after_s(one, 95) is None
+    for _ in range(20):
+        health.good(one, one.endpoint, 0.1, 10.0)
+    begun = 0
+    for _ in range(1000):
+        # As if every call were slower than the times that are known.
+        if health.hedge_after_s(one, 95) is not None:
+            health.hedged(one)
+            begun += 1
+    assert 95 <= begun <= 105, "twice 5 in 100"
+
+
 # Bounds, and what always holds.
 
 
@@ -325,4 +339,13 @@ def test_a_route_without_a_list_of_keys_has_its_one(health: Health) -> None:
     assert health.choose(one, "x") is one.endpoint
     health.bad(one, one.endpoint, fault(K.RATE_LIMITED, 3))
     assert health.choose(one, "x") is None
+    assert health.blocked(one) is not None
+
+
+def test_what_a_model_writes_badly_on_demand_benches_no_host(health: Health) -> None:
+    one = route("a/m")
+    for _ in range(50):
+        health.bad(one, one.endpoint, UpstreamError(K.MALFORMED, "no such JSON", of_model=True))
+    assert health.blocked(one) is None
+    fail(health, one, kind=K.MALFORMED)
     assert health.blocked(one) is not None

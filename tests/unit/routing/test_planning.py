@@ -10,7 +10,7 @@ import pytest
 from routing.explain import explanation, lines
 from routing.plan import plan
 from routing.policy import no_policy
-from routing.route import Size, ceiling, ceiling_usd, expected_price
+from routing.route import Size, ceiling, ceiling_usd, money
 from routing.wish import LISTED, Wish
 
 EUROPE = "rules: [{name: stays here, when: {label_at_least: personal}, require: {operator: EEA}}]"
@@ -67,11 +67,11 @@ def test_cheapest_ranks_by_price_unknown_last_and_equals_as_listed(route, asks, 
     assert planned.reasons[-1] == "price unknown, so last"
 
 
-def test_a_surcharge_counts_in_the_expected_price(route, now):
+def test_a_surcharge_counts_in_the_price(route, now):
     dearer = route("a/m", price=(1, 1))
-    assert expected_price(dearer, now) == 1
+    assert money(dearer, now, None).price == 1
     object.__setattr__(dearer, "surcharge", Decimal("1.1"))
-    assert expected_price(dearer, now) == Decimal("1.1")
+    assert money(dearer, now, None).price == Decimal("1.1")
 
 
 def test_a_rule_orders_before_the_model_does(policy, route, asks, now):
