@@ -70,7 +70,9 @@ async def understood(
     facts, asked = request_facts(setup, principal, headers, peek.model)
     facts = raised(facts, kept_under, setup.policy) if kept_under else facts
     if setup.detectors is not None:
-        facts, record.detected = await _looked_through(house, setup, setup.detectors, facts, body)
+        facts, record.detected = await _looked_through(
+            house, setup, setup.detectors, facts, body, text_bytes
+        )
     size = size_of(peek)
     candidates = candidates_for(setup, facts.model)
     key = view = None
@@ -89,7 +91,12 @@ def considered(house: House, question: Question) -> Plan:
 
 
 async def _looked_through(
-    house: House, setup: Setup, detectors: Detectors, facts: RequestFacts, body: Json
+    house: House,
+    setup: Setup,
+    detectors: Detectors,
+    facts: RequestFacts,
+    body: Json,
+    text_bytes: int,
 ) -> tuple[RequestFacts, str]:
     """Return the facts with the label raised by what stands in the body, and in words what does.
 
@@ -99,7 +106,7 @@ async def _looked_through(
     def look_through() -> dict[str, int]:
         return detectors.found(detecting.texts(body))
 
-    apart = detectors.slow or len(json_body.encode(body)) > LOOK_APART_BYTES
+    apart = detectors.slow or text_bytes > LOOK_APART_BYTES
     found = await asyncio.to_thread(look_through) if apart else look_through()
     for kind, count in found.items():
         house.metrics.count("detected", (kind,), count)

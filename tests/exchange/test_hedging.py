@@ -11,7 +11,7 @@ import pytest
 
 from tests.exchange.conftest import House
 from tests.fakes import answers
-from tests.fakes.answers import Gate
+from tests.fakes.answers import Behaviour, Gate
 from tests.running import events
 
 Build = Callable[..., House]
@@ -46,6 +46,19 @@ def meanwhile(house: House, gate: Gate) -> httpx.Response:
         house.second.until(lambda: house.second.requests)
         gate.open()
         return asked.result()
+
+
+def first_alone_is_asked(house: House, answer: Behaviour, *, stream: bool) -> None:
+    """Make the eleventh call, answered late: the second host hears nothing meanwhile."""
+    gate = Gate()
+    house.first.script(answers.late(answer, gate=gate))
+    with ThreadPoolExecutor() as pool:
+        asked = pool.submit(house.gateway.chat, stream=stream)
+        house.first.until(lambda: len(house.first.requests) == 11)
+        wait([asked], timeout=0.5)
+        assert not house.second.requests
+        gate.open()
+    assert asked.result().headers["x-entrepot-route"] == "one/m"
 
 
 def hedged(house: House, count: int = 12) -> list[dict[str, Any]]:
@@ -92,30 +105,14 @@ def test_both_fail_and_the_client_is_told_of_both(house: House) -> None:
 
 
 def test_an_answer_that_comes_whole_is_not_hedged(house: House) -> None:
-    gate = Gate()
-    house.first.script(answers.late(answers.chat(), gate=gate))
-    with ThreadPoolExecutor() as pool:
-        asked = pool.submit(house.gateway.chat, stream=False)
-        house.first.until(lambda: len(house.first.requests) == 11)
-        wait([asked], timeout=0.5)
-        assert not house.second.requests
-        gate.open()
-    assert asked.result().headers["x-entrepot-route"] == "one/m"
+    first_alone_is_asked(house, answers.chat(), stream=False)
 
 
 def test_it_is_off_by_default(build: Build) -> None:
     house = build(server=SLOW)
     for _ in range(10):
         house.gateway.chat(stream=True)
-    gate = Gate()
-    house.first.script(answers.late(answers.sse(STREAM), gate=gate))
-    with ThreadPoolExecutor() as pool:
-        asked = pool.submit(house.gateway.chat, stream=True)
-        house.first.until(lambda: len(house.first.requests) == 11)
-        wait([asked], timeout=0.5)
-        assert not house.second.requests
-        gate.open()
-    assert asked.result().headers["x-entrepot-route"] == "one/m"
+    first_alone_is_asked(house, answers.sse(STREAM), stream=True)
 
 
 def test_a_budget_counts_what_each_attempt_can_have_cost_and_no_more(build: Build) -> None:
