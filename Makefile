@@ -4,7 +4,7 @@ PY := .venv/bin/python
 PIP := $(PY) -m pip install -q --disable-pip-version-check --require-hashes
 CONFIG ?= config.example.yaml
 
-.PHONY: run test slow check lint browser clients accuracy chaos leaks providers-page bench lock clean
+.PHONY: run test slow check lint browser clients accuracy chaos crashes leaks providers-page bench bench-ledger lock clean
 
 run: .venv/run.stamp
 	.venv/bin/entrepot serve --config $(CONFIG)
@@ -16,7 +16,8 @@ test: .venv/dev.stamp
 
 # What the everyday run has no time for: the whole corpus, many more examples, real coding agents.
 slow: .venv/dev.stamp
-	$(PY) -m pytest -m slow -n $(WORKERS) --dist loadfile
+	EXAMPLES=100 $(PY) -m pytest -m slow -n $(WORKERS) --dist loadfile
+	EXAMPLES=400 $(PY) -m pytest -m "not slow and not browser" tests/property tests/unit/billing -n $(WORKERS) --dist loadfile
 
 # Format, lint, types, tests: what has to hold before a change lands.
 check: lint test
@@ -46,6 +47,7 @@ clients: .venv/dev.stamp .clients/stamp
 # Every recording to every client, and the page that says how it went; takes ten minutes.
 accuracy: .venv/dev.stamp
 	$(PY) -m tests.replay.accuracy
+	$(PY) -m tests.replay.prices
 
 # Made-up gateways under faults until COUNT requests have met with one, and the count of leaks in
 # docs/accuracy.md; takes half an hour of two cores.
@@ -57,12 +59,20 @@ leaks: .venv/dev.stamp
 chaos: .venv/dev.stamp
 	$(PY) -m tests.chaos.reliability
 
+# Gateways killed under load, 200 times, and whether the ledger has every call; takes ten minutes.
+crashes: .venv/dev.stamp
+	$(PY) -m tests.chaos.crashes
+
 # The page with every host of the catalogue; a test holds that it is up to date.
 providers-page: .venv/dev.stamp
 	$(PY) -m docs.providers_page
 
 bench: .venv/dev.stamp
 	$(PY) -m bench.run
+
+# The ledger at ten million entries, in both databases; takes half an hour and 20 GB.
+bench-ledger: .venv/dev.stamp
+	$(PY) -m bench.ledger --entries 10000000
 
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Entrepôt needs Python 3.11 or newer")'

@@ -7,12 +7,17 @@ once, so that a crash at any point loses nothing and doubles nothing.
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import msgspec
 
+from billing import bequest
 from billing.journal import Journal, Segment, read_segment
+from billing.migrate import MigrationError
 from billing.store import Store, StoreError
 
 EVERY_S = 0.5
@@ -24,21 +29,33 @@ REFUSED = "refused.txt"
 class Drain:
     """A task that moves entries every ``EVERY_S``, and less often, up to every 5 s, after a fault.
 
-    ``last_error`` is why the last try failed, "" after a good one; ``refused`` counts entries that
-    the database will never take: they are set aside in the journal's folder, in ``refused.txt``.
-    ``say`` is called with a text when trouble begins, and with "" when it is over.
+    ``last_error`` is why the last try failed, "" after a good one; ``rounds`` counts the good ones,
+    and ``refused`` the entries that the database will never take: they are set aside in the
+    journal's folder, in ``refused.txt``.
+    ``say`` is called with a text when trouble begins, and with "" when it is over. ``most`` is what
+    an attempt can have cost whose process was killed. ``prepare`` brings a database up to date that
+    was away when the gateway began: it is tried before each move until it has once succeeded.
     """
 
     def __init__(
-        self, journal: Journal, store: Store, say: Callable[[str], None] = lambda _: None
+        self,
+        journal: Journal,
+        store: Store,
+        say: Callable[[str], None] = lambda _: None,
+        *,
+        most: bequest.Most = bequest.unknown,
+        prepare: Callable[[], None] | None = None,
     ) -> None:
         self._journal = journal
         self._store = store
         self._say = say
+        self._most = most
+        self._prepare = prepare
         self._stop = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._turn = asyncio.Lock()
         self._adopted_at = 0.0
+        self.rounds = 0
         self.last_error = ""
         self.refused = 0
 
@@ -72,11 +89,14 @@ class Drain:
 
     async def _move(self) -> bool:
         try:
-            self._gather()
+            await self._gather()
+            if self._prepare is not None:
+                await asyncio.to_thread(self._prepare)
+                self._prepare = None
             for segment in self._journal.pending():
                 self.refused += await asyncio.to_thread(self._one, segment)
                 self._journal.done(segment)
-        except (StoreError, OSError) as fault:
+        except (StoreError, MigrationError, OSError) as fault:
             if not self.last_error:
                 self._say(f"the ledger waits in the journal: {fault}")
             self.last_error = str(fault)
@@ -84,14 +104,15 @@ class Drain:
         if self.last_error:
             self._say("")
         self.last_error = ""
+        self.rounds += 1
         return True
 
-    def _gather(self) -> None:
+    async def _gather(self) -> None:
         """See to it that what is to be moved is sealed."""
         now = time.monotonic()
         if not self._adopted_at or now - self._adopted_at > ADOPT_EVERY_S:
             self._adopted_at = now
-            self._journal.adopt()
+            self._journal.take(await asyncio.to_thread(self._journal.left_behind, self._most))
         if not self._journal.pending():  # else the database is away, and small files would pile up
             self._journal.seal()
 
@@ -125,6 +146,20 @@ class Drain:
         lines = [b"%b\t%b" % (why.encode(), msgspec.json.encode(e)) for e, why in refused]
         lines += [b"not an entry\t" + line for line in damaged]
         if lines:
-            with (self._journal.folder / REFUSED).open("ab") as aside:
-                aside.write(b"\n".join(lines) + b"\n")
+            _append(self._journal.folder / REFUSED, b"\n".join(lines) + b"\n")
         return len(lines)
+
+
+def _append(path: Path, data: bytes) -> None:
+    """Append ``data`` whole or not at all. Raises ``OSError``."""
+    fd = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
+    try:
+        before = os.fstat(fd).st_size
+        try:
+            if os.write(fd, data) != len(data):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError:
+            os.ftruncate(fd, before)
+            raise
+    finally:
+        os.close(fd)

@@ -1,8 +1,10 @@
 """The journal: every entry on disk before the client has its last byte, one write each.
 
-A folder of segments, one JSON line an entry. The writer holds a lock on the segment it writes, so
-that another process can tell a dead writer's segment from a living one's. A write goes to the
-operating system, which survives a killed process; it is not forced to the platter each time.
+A folder of segments, one JSON line an entry, each chained to the one before (``billing.chain``).
+Names say whose a segment is and its number, nothing depends on the clock. The writer holds a lock
+on the segment it writes and on the file of what it has under way (``billing.opened``), so that
+another process can tell a dead writer's from a living one's. A write goes to the operating system,
+which survives a killed process; it is not forced to the platter each time.
 """
 
 from __future__ import annotations
@@ -11,17 +13,20 @@ import errno
 import fcntl
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
+from billing import bequest, opened
+from billing.chain import Chain, new_writer
 from billing.ledger import Entry
+from billing.opened import NO_SLOT, SLOTS_MAX, Opened, Slots
 
 SUFFIX = ".jsonl"
 UNBORN = ".new"  # a segment that its writer has not locked yet
 SEGMENT_MAX = 10_000  # entries
-_UNBORN_MAX_S = 60
 
 _WHY = {
     errno.ENOSPC: "the disk is full; free some space",
@@ -39,7 +44,7 @@ class JournalError(Exception):
 
 @dataclass(slots=True)
 class Segment:
-    """One file of the journal: how many entries, and since when (seconds since 1970)."""
+    """One file of the journal: how many entries, and since when (``time.monotonic``)."""
 
     path: Path
     entries: int
@@ -56,12 +61,19 @@ class _Open:
 class Journal:
     """Appends entries to ``folder``, which is made where missing. For one thread.
 
-    Raises ``JournalError`` where the folder cannot be made.
+    ``clock`` gives nanoseconds since 1970, and may step. Raises ``JournalError`` where the folder
+    cannot be made.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, clock: Callable[[], int] = time.time_ns) -> None:
         self.folder = folder
+        self._clock = clock
+        self._name = new_writer()
+        self._number = 0
+        self._chain = Chain(self._name)
         self._open: _Open | None = None
+        self._slots: Slots | None = None
+        self._noted = 0
         self._sealed: dict[Path, Segment] = {}
         self._encode = msgspec.json.Encoder().encode
         try:
@@ -74,11 +86,11 @@ class Journal:
 
         Raises ``JournalError``, and then nothing of the entry stays.
         """
-        line = self._line(entry)
+        link = self._chain.link(self._json(entry), self._clock() // 1000)
         current = self._open or self._begin()
         try:
-            written = os.write(current.fd, line)
-            if written != len(line):  # the disk took a part: take that back
+            written = os.write(current.fd, link.line)
+            if written != len(link.line):  # the disk took a part: take that back
                 os.ftruncate(current.fd, current.size)
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             if os.fstat(current.fd).st_nlink == 0:
@@ -87,10 +99,30 @@ class Journal:
             if fault.errno != errno.ENOSPC:
                 self.seal()
             raise self._error(fault) from fault
+        self._chain.take(link)
         current.size += written
         current.segment.entries += 1
         if current.segment.entries >= SEGMENT_MAX:
             self.seal()
+
+    def begin(self, attempt: Opened) -> int:
+        """Note that an attempt is sent now; return its slot, to be ended with its entry.
+
+        A process that is killed meanwhile leaves it to whoever adopts: it becomes an entry too.
+        """
+        if self._slots is None:
+            self._note()
+        return self._slots.begin(attempt) if self._slots is not None else NO_SLOT
+
+    def hold(self, slot: int, entry: Entry) -> None:
+        """Keep an entry that could not be appended where a killed process leaves it."""
+        if self._slots is not None and slot != NO_SLOT:
+            self._slots.hold(slot, self._json(entry))
+
+    def end(self, slot: int) -> None:
+        """End what ``begin`` noted: the attempt's entry is appended."""
+        if self._slots is not None and slot != NO_SLOT:
+            self._slots.end(slot)
 
     def seal(self) -> None:
         """End the segment being written, if it has entries; the next entry begins another."""
@@ -109,29 +141,49 @@ class Journal:
             os.close(self._open.fd)
             self._open.segment.path.unlink(missing_ok=True)
             self._open = None
+        if self._slots is not None:
+            self._slots.close()
+            self._slots = None
 
     def pending(self) -> list[Segment]:
-        """Return the sealed segments that are not yet ``done``, oldest first."""
-        return sorted(self._sealed.values(), key=lambda segment: segment.path.name)
+        """Return the sealed segments that are not yet ``done``, as they were sealed or adopted."""
+        return list(self._sealed.values())
 
     def done(self, segment: Segment) -> None:
         """Remove a segment whose entries are safe in the ledger."""
         segment.path.unlink(missing_ok=True)
         self._sealed.pop(segment.path, None)
 
-    def adopt(self) -> int:
-        """Take over the segments that dead writers left behind; return how many.
+    def adopt(self, most: bequest.Most = bequest.unknown) -> int:
+        """Take over the segments that dead writers left behind; return how many."""
+        found = self.left_behind(most)
+        self.take(found)
+        return len(found)
 
-        A living process' sealed segments may be taken too: entries count once, whoever moves them.
+    def left_behind(self, most: bequest.Most = bequest.unknown) -> list[Segment]:
+        """Return the segments of dead writers that are not here yet; any thread may ask.
+
+        What those had under way becomes entries first; ``most`` says what such an attempt can have
+        cost at the most.
         """
-        found = [path for path in recover(self.folder) if path not in self._sealed]
-        for path in found:
+        alive = bequest.settle_all(self.folder, most, self._clock)
+        known = set(self._sealed)
+        found = []
+        for path in sorted(self.folder.glob(f"*{SUFFIX}")):
+            if path in known or bequest.owner(path) in alive or _held(path):
+                continue
             try:
-                entries, since = path.read_bytes().count(b"\n"), path.stat().st_mtime
+                entries = path.read_bytes().count(b"\n")
+                waited_s = max(0.0, self._clock() / 1e9 - path.stat().st_mtime)
             except FileNotFoundError:  # its owner was quicker
                 continue
-            self._sealed[path] = Segment(path, entries, since)
-        return len(found)
+            found.append(Segment(path, entries, time.monotonic() - waited_s))
+        return found
+
+    def take(self, found: list[Segment]) -> None:
+        """Make ``found`` this journal's own."""
+        for segment in found:
+            self._sealed.setdefault(segment.path, segment)
 
     @property
     def depth(self) -> int:
@@ -145,18 +197,32 @@ class Journal:
         since = [segment.since for segment in self._sealed.values()]
         if self._open is not None and self._open.segment.entries:
             since.append(self._open.segment.since)
-        return max(0.0, time.time() - min(since)) if since else 0.0
+        return max(0.0, time.monotonic() - min(since)) if since else 0.0
 
-    def _line(self, entry: Entry) -> bytes:
+    def _json(self, entry: Entry) -> bytes:
+        """Return ``entry`` as JSON, in what every database gives back as it was.
+
+        A host's or a client's words can hold half a character or none at all, its numbers can be
+        absurd; and an entry that comes from elsewhere is chained anew.
+        """
+        if entry.hash:
+            entry = msgspec.structs.replace(entry, recorded_us=0, writer="", seq=0, hash="")
         try:
-            return self._encode(entry) + b"\n"
+            line = self._encode(entry)
         except (UnicodeEncodeError, OverflowError):
-            # A host's or a client's words can hold half a character, its numbers can be absurd.
-            return self._encode(_written_plainly(entry)) + b"\n"
+            return self._encode(_written_plainly(entry))
+        return line if line.find(b"\\u0000") < 0 else self._encode(_written_plainly(entry))
 
     def _begin(self) -> _Open:
         """Open a new segment; it gets its name only once it is locked."""
-        name = f"{time.time_ns():020d}-{os.getpid()}"
+        if self._slots is not None and not self._slots.is_there():
+            # The folder was removed. What is under way ends unnoted; what comes is noted again.
+            self._slots.close()
+            self._slots = None
+        if self._slots is None:
+            self._note()
+        self._number += 1
+        name = f"{self._name}-{self._number:08d}"
         unborn, path = self.folder / f"{name}{UNBORN}", self.folder / f"{name}{SUFFIX}"
         try:
             fd = os.open(unborn, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND, 0o600)
@@ -168,8 +234,16 @@ class Journal:
         except OSError as fault:
             os.close(fd)
             raise self._error(fault) from fault
-        self._open = _Open(Segment(path, 0, time.time()), fd)
+        self._open = _Open(Segment(path, 0, time.monotonic()), fd)
         return self._open
+
+    def _note(self) -> None:
+        path = self.folder / f"{self._name}{opened.SUFFIX}"
+        try:
+            self._slots = Slots(path, self._noted * SLOTS_MAX)
+            self._noted += 1
+        except OSError:  # no room now: tried again with the next attempt
+            self._slots = None
 
     def _error(self, fault: OSError) -> JournalError:
         why = _WHY.get(fault.errno or 0, fault.strerror or str(fault))
@@ -177,11 +251,11 @@ class Journal:
 
 
 def _written_plainly(entry: Entry) -> Entry:
-    """Return ``entry`` in what JSON in UTF-8 can hold."""
+    """Return ``entry`` in what JSON in UTF-8 and every database can hold."""
     plain: dict[str, str | int | bool | None] = {}
     for name, value in msgspec.structs.asdict(entry).items():
         if isinstance(value, str):
-            plain[name] = value.encode("utf-8", "replace").decode()
+            plain[name] = value.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
         elif isinstance(value, int) and abs(value) >= 2**63:
             plain[name] = 0
             plain["reconciled"] = False
@@ -207,21 +281,11 @@ def read_segment(path: Path) -> tuple[list[Entry], list[bytes]]:
 
 
 def recover(folder: Path) -> list[Path]:
-    """Return the segments in ``folder`` that nobody is writing, oldest first.
+    """Return the segments in ``folder`` that nobody is writing, by name.
 
     A writer's lock ends with its process, however that ends.
     """
-    for unborn in folder.glob(f"*{UNBORN}"):
-        if _age_s(unborn) > _UNBORN_MAX_S:
-            unborn.unlink(missing_ok=True)
     return [path for path in sorted(folder.glob(f"*{SUFFIX}")) if not _held(path)]
-
-
-def _age_s(path: Path) -> float:
-    try:
-        return time.time() - path.stat().st_mtime
-    except FileNotFoundError:
-        return 0.0
 
 
 def _held(path: Path) -> bool:

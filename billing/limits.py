@@ -1,48 +1,50 @@
-"""Who may spend how much: requests and tokens a minute, dollars a period. In this process' memory.
+"""Who may spend how much: requests and tokens a minute, dollars a period. What all counters share.
 
 A hold sets aside the most that a call can cost, before the call; the settlement puts the true cost
-in its place. Both are single steps of one thread, so parallel calls cannot pass a budget together:
-with ``b`` left and holds of ``c``, at most ``b // c`` calls are let in.
+in its place. Both are single steps, in one process (``limits_memory``) or for all processes at one
+Redis or Valkey (``limits_redis``), so parallel calls cannot pass a budget together: with ``b`` left
+and holds of ``c``, at most ``b // c`` calls are let in. What a call costs over its hold is its
+overrun: that much, and no more, can be spent past a budget.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta, tzinfo
-from decimal import Decimal
-from typing import Literal
+from datetime import UTC, datetime, tzinfo
+from typing import NamedTuple
 
-from billing.money import PICO_PER_USD, usd_text
+from billing.budgets import BudgetRule, Frame, Holder, frame
+from billing.money import usd_text
 
-Period = Literal["minute", "hour", "day", "week", "month"]
 WINDOW_S = 60
+# Keys or users of one budget that have accounts of their own; whoever comes later shares one.
+ACCOUNTS_MAX = 50_000
+OTHERS = "(others)"
+
+# A rule for one account and the moment since when: 1e-12 dollars. Raises ``StoreError``. Threads.
+SpentSince = Callable[[BudgetRule, datetime], int]
 
 
 class OverLimitError(Exception):
-    """A limit or budget has no room: ``code`` is rate_limited or budget_exceeded."""
+    """A limit or budget has no room: ``code`` is rate_limited or budget_exceeded.
 
-    def __init__(self, code: str, message: str, retry_after_s: float | None) -> None:
+    ``left`` is what the budget has, in 1e-12 dollars, where less would be let in; else None.
+    """
+
+    def __init__(
+        self, code: str, message: str, retry_after_s: float | None, left: int | None = None
+    ) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.retry_after_s = retry_after_s
+        self.left = left
 
 
-@dataclass(frozen=True, slots=True)
-class BudgetRule:
-    """Dollars a period for one key, one team, or (neither named) for everybody."""
-
-    name: str
-    usd: Decimal
-    per: Period
-    key: str | None = None
-    team: str | None = None
-
-    def covers(self, key: str, team: str) -> bool:
-        """Whether calls of this key and team count."""
-        return self.key in (None, key) and self.team in (None, team)
+class StateAwayError(Exception):
+    """The counters that all processes share cannot be reached: nothing is set aside."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,229 +56,249 @@ class RateRule:
     tpm: int | None
 
 
-def period_start(per: Period, now: datetime) -> datetime:
-    """Return when the calendar period that holds ``now`` began, in ``now``'s own time zone."""
-    if per == "minute":
-        return now.replace(second=0, microsecond=0)
-    if per == "hour":
-        return now.replace(minute=0, second=0, microsecond=0)
-    day = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    if per == "day":
-        return day
-    if per == "week":
-        return day - timedelta(days=day.weekday())
-    return day.replace(day=1)
+class Crossed(NamedTuple):
+    """A budget's spending has passed ``share`` percent of its sum. Money in 1e-12 dollars."""
+
+    rule: BudgetRule
+    account: str
+    share: int
+    spent: int
+    frame: Frame
 
 
-def period_end(per: Period, now: datetime) -> datetime:
-    """Return when the calendar period that holds ``now`` ends."""
-    start = period_start(per, now)
-    if per == "month":
-        return (start + timedelta(days=32)).replace(day=1)
-    steps = {"minute": 60, "hour": 3600}
-    if per in steps:
-        return start + timedelta(seconds=steps[per])
-    return start + timedelta(days=1 if per == "day" else 7)
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How one account of a budget stands. Money in 1e-12 dollars.
+
+    ``account`` is "" but where each key or user has its own. ``overrun`` is what calls cost over
+    what had been set aside for them, ``unpriced`` how many calls counted with no known cost, since
+    the counting began. ``counted`` False: what was spent before could not be read yet.
+    """
+
+    rule: BudgetRule
+    account: str
+    frame: Frame
+    spent: int
+    held: int
+    overrun: int
+    unpriced: int
+    counted: bool = True
 
 
-class _Window:
-    """A sum over the last 60 seconds, in one-second buckets."""
-
-    __slots__ = ("_buckets", "total")
-
-    def __init__(self) -> None:
-        self._buckets: dict[int, int] = {}
-        self.total = 0
-
-    def expire(self, now: float) -> None:
-        oldest = int(now) - WINDOW_S
-        while self._buckets:
-            second = next(iter(self._buckets))
-            if second > oldest:
-                break
-            self.total -= self._buckets.pop(second)
-
-    def add(self, now: float, amount: int) -> int:
-        second = int(now)
-        self._buckets[second] = self._buckets.get(second, 0) + amount
-        self.total += amount
-        return second
-
-    def amend(self, second: int, change: int) -> None:
-        if second in self._buckets:
-            self._buckets[second] += change
-            self.total += change
-
-    def frees_in(self, now: float) -> float:
-        first = next(iter(self._buckets), int(now))
-        return max(1.0, first + WINDOW_S + 1 - now)
-
-
-class _Account:
-    """One budget's state: spent and held in its current period, in 1e-12 dollars."""
-
-    __slots__ = ("end", "held", "rule", "spent")
-
-    def __init__(self, rule: BudgetRule, spent: int, end: datetime) -> None:
-        self.rule = rule
-        self.spent = spent
-        self.held = 0
-        self.end = end
-
-    def left(self, now: datetime) -> int:
-        """Return what is neither spent nor held; a period that is over is begun anew."""
-        if now >= self.end:
-            # Calls still under way keep their holds: what they cost falls into the new period.
-            self.spent, self.end = 0, period_end(self.rule.per, now)
-        return int(self.rule.usd * PICO_PER_USD) - self.spent - self.held
-
-
-class Hold:
+class Hold(ABC):
     """What one call has set aside. Settle it once; a second settlement does nothing."""
 
-    __slots__ = ("_accounts", "_amount", "_open", "_second", "_tokens", "_window")
+    __slots__ = ()
 
-    def __init__(
-        self,
-        accounts: list[_Account],
-        amount: int,
-        window: _Window | None,
-        second: int,
-        tokens: int,
-    ) -> None:
-        self._accounts = accounts
-        self._amount = amount
-        self._window = window
-        self._second = second
-        self._tokens = tokens
-        self._open = True
-
-    def settle(self, cost: int | None, tokens: int) -> None:
+    @abstractmethod
+    def settle(self, cost: int | None, tokens: int) -> int:
         """Put the true cost (1e-12 dollars) and tokens in the place of what was set aside.
 
-        An unknown cost counts as the whole hold: a budget must not grow by not knowing.
+        An unknown cost counts as the whole hold: a budget must not grow by not knowing. Returns
+        the overrun: what it cost over the hold, 0 where no hard budget counts it.
         """
-        if not self._open:
-            return
-        self._open = False
-        for account in self._accounts:
-            account.held -= self._amount
-            account.spent += self._amount if cost is None else cost
-        if self._window is not None:
-            self._window.amend(self._second, tokens - self._tokens)
 
 
-_FREE = Hold([], 0, None, 0, 0)
+class _Free(Hold):
+    """Where nothing is set aside."""
+
+    __slots__ = ()
+
+    def settle(self, cost: int | None, tokens: int) -> int:
+        del cost, tokens
+        return 0
 
 
-class Limits:
-    """All limits and budgets. ``spent_since`` reads the ledger's sum for a rule since a moment."""
+FREE = _Free()
 
-    def __init__(
-        self,
-        *,
-        zone: tzinfo,
-        spent_since: Callable[[BudgetRule, datetime], int],
-        clock: Callable[[], float] = time.time,
-    ) -> None:
+
+class Both(Hold):
+    """Two holds of one call that are settled together."""
+
+    __slots__ = ("_one", "_other")
+
+    def __init__(self, one: Hold, other: Hold) -> None:
+        self._one = one
+        self._other = other
+
+    def settle(self, cost: int | None, tokens: int) -> int:
+        """Settle both, as ``Hold`` says."""
+        return max(self._one.settle(cost, tokens), self._other.settle(cost, 0))
+
+
+class Line:
+    """One rule as it is in force, with its frame kept until it ends."""
+
+    __slots__ = ("_zone", "frame", "ident", "limit", "rule")
+
+    def __init__(self, rule: BudgetRule, zone: tzinfo) -> None:
+        self.rule = rule
+        self.ident = rule.ident
+        self.limit = rule.limit
+        self._zone = zone
+        self.frame = Frame(0, 0, 0)
+
+    def at(self, now_s: float) -> Frame:
+        """Return what counts now; a clock that is set back is followed, too."""
+        if not self.frame.current <= now_s < self.frame.end:
+            self.frame = frame(self.rule.per, now_s, self._zone)
+        return self.frame
+
+    def refusal(self, left: int, ceiling: int, now_s: float, frees_s: float) -> OverLimitError:
+        """Return the refusal of a call of ``ceiling``; ``frees_s`` is when there will be more."""
+        rule = self.rule
+        when = datetime.fromtimestamp(frees_s, self._zone).isoformat(timespec="minutes")
+        anew = "frees some" if rule.per.startswith("rolling") else "starts anew"
+        return OverLimitError(
+            "budget_exceeded",
+            f"budget {rule.name!r} ({rule.usd} USD per {rule.per}) has "
+            f"{usd_text(max(0, left))} USD left, and this call can cost up to "
+            f"{usd_text(ceiling)} USD; a lower max_tokens lowers that, and the budget {anew} "
+            f"at {when}",
+            max(0.0, frees_s - now_s) if left <= 0 else None,
+            max(0, left),
+        )
+
+    def unpriced(self) -> OverLimitError:
+        """Return the refusal of a call whose cost nobody knows."""
+        return OverLimitError(
+            "budget_exceeded",
+            f"budget {self.rule.name!r} covers this call, and no route for it has a known price; "
+            "state one under providers.<name>.prices in the config",
+            None,
+        )
+
+
+def over_requests(rate: RateRule, frees_in_s: float) -> OverLimitError:
+    """Return the refusal of one request too many."""
+    text = f"key {rate.key!r} has used its {rate.rpm} requests a minute"
+    return OverLimitError("rate_limited", text, frees_in_s)
+
+
+def over_tokens(rate: RateRule, used: int, tokens: int, frees_in_s: float) -> OverLimitError:
+    """Return the refusal of a call with too many tokens."""
+    text = (
+        f"key {rate.key!r} may use {rate.tpm} tokens a minute, has used {used}, "
+        f"and this call can use up to {tokens}"
+    )
+    return OverLimitError("rate_limited", text, frees_in_s)
+
+
+def passed(line: Line, account: str, before: int, after: int, at: Frame) -> Iterator[Crossed]:
+    """Give the shares of a budget that its spending has passed, from ``before`` to ``after``."""
+    for share in line.rule.alert_at:
+        bound = line.limit * share
+        if before * 100 < bound <= after * 100:
+            yield Crossed(line.rule, account, share, after, at)
+
+
+class Limits(ABC):
+    """All limits and budgets. ``crossed`` is told what passes an alert's share; it must not fail.
+
+    ``per_route``: some budget is of one provider, so that attempts hold for themselves.
+    ``some_uncounted``: of some budget the sum of what was spent before could not be read.
+    """
+
+    def __init__(self, *, zone: tzinfo, spent_since: SpentSince) -> None:
         self._zone = zone
         self._spent_since = spent_since
-        self._clock = clock
         self._rates: Mapping[str, RateRule] = {}
-        self._requests: dict[str, _Window] = {}
-        self._tokens: dict[str, _Window] = {}
-        self._accounts: dict[BudgetRule, _Account] = {}
+        self._lines: tuple[Line, ...] = ()
+        self._of_routes: tuple[Line, ...] = ()
+        self.has_budgets = False
+        self.per_route = False
+        self.some_uncounted = False
+        self.crossed: Callable[[Crossed], None] = lambda _: None
+
+    def _take(self, rates: Iterable[RateRule], budgets: Iterable[BudgetRule]) -> list[Line]:
+        """Put rules in force, all at once; return the lines of all budgets."""
+        lines = [Line(rule, self._zone) for rule in budgets]
+        self._rates = {
+            rule.key: rule for rule in rates if rule.rpm is not None or rule.tpm is not None
+        }
+        self._lines = tuple(line for line in lines if line.rule.provider is None)
+        self._of_routes = tuple(line for line in lines if line.rule.provider is not None)
+        self.has_budgets = bool(lines)
+        self.per_route = bool(self._of_routes)
+        return lines
 
     @property
-    def has_budgets(self) -> bool:
-        """Whether any budget exists, so that the most a call can cost has to be known."""
-        return bool(self._accounts)
+    def rules(self) -> tuple[BudgetRule, ...]:
+        """The budgets in force."""
+        return tuple(line.rule for line in (*self._lines, *self._of_routes))
 
-    def configure(self, rates: Iterable[RateRule], budgets: Iterable[BudgetRule]) -> None:
-        """Take new rules (a reload); rules that stay the same keep what they have counted."""
-        self._rates = {rule.key: rule for rule in rates}
-        now = datetime.fromtimestamp(self._clock(), self._zone)
-        accounts = {}
-        for rule in budgets:
-            accounts[rule] = self._accounts.get(rule) or _Account(
-                rule,
-                self._spent_since(rule, period_start(rule.per, now)),
-                period_end(rule.per, now),
-            )
-        self._accounts = accounts
+    def budgeted(self, who: Holder) -> bool:
+        """Whether some hard budget counts these calls, wherever they go."""
+        return any(not line.rule.soft and line.rule.covers(who) for line in self._lines)
 
-    def budgeted(self, key: str, team: str) -> bool:
-        """Whether some budget counts the calls of this key and team."""
-        return any(rule.covers(key, team) for rule in self._accounts)
+    def _of_route(self, who: Holder, provider: str) -> list[Line]:
+        return [
+            line
+            for line in self._of_routes
+            if line.rule.provider == provider and line.rule.covers(who)
+        ]
 
-    def left(self, key: str, team: str) -> int:
-        """Return what the tightest budget of this key and team has left, 1e-12 dollars, at least 0.
+    def _sums(
+        self, line: Line, account: str, at: Frame, until: datetime | None = None
+    ) -> dict[int, int]:
+        """Return what the ledger knows was spent, by the step it is counted in. In a thread.
 
-        Raises ``ValueError`` where no budget counts them.
+        Raises ``StoreError``.
         """
-        now = datetime.fromtimestamp(self._clock(), self._zone)
-        open_ = (a.left(now) for rule, a in self._accounts.items() if rule.covers(key, team))
-        return max(0, min(open_))
+        rule = line.rule.of(account)
+        step = at.end - at.current if line.rule.per.startswith("rolling") else 0
+        starts = list(range(at.oldest, at.current + 1, step)) if step else [at.current]
+        moments = [datetime.fromtimestamp(start, UTC) for start in starts]
+        if until is not None:
+            moments = [moment for moment in moments if moment < until]
+        # Sums are "since", so each step's own is the difference to the next one's.
+        since = [self._spent_since(rule, moment) for moment in moments]
+        last = self._spent_since(rule, until) if until is not None else 0
+        return {
+            start: whole - after
+            for start, whole, after in zip(starts, since, (*since[1:], last), strict=False)
+            if whole != after
+        }
 
-    def hold(
-        self, key: str, team: str, tokens: int, ceiling: int | None, *, rated: bool = True
+    @abstractmethod
+    async def configure(self, rates: Iterable[RateRule], budgets: Iterable[BudgetRule]) -> None:
+        """Take new rules (a reload); those that stay the same keep what they have counted."""
+
+    @abstractmethod
+    async def hold(
+        self, who: Holder, tokens: int, ceiling: int | None, *, rated: bool = True
     ) -> Hold:
-        """Set aside ``tokens`` and ``ceiling`` (1e-12 dollars) for one call of ``key``.
+        """Set aside ``tokens`` and ``ceiling`` (1e-12 dollars) for one call of ``who``.
 
-        ``ceiling`` None is an unknown price: refused where a budget covers the call, because what
-        cannot be priced cannot be held. ``rated`` False: it is no request of the key's own, and
-        counts against its budgets alone. Raises ``OverLimitError``, and then nothing is set aside.
+        ``ceiling`` None is an unknown price: refused where a hard budget covers the call, because
+        what cannot be priced cannot be held. ``rated`` False: it is no request of the key's own,
+        and counts against its budgets alone. Raises ``OverLimitError`` or ``StateAwayError``, and
+        then nothing is set aside.
         """
-        rate = self._rates.get(key) if rated else None
-        if rate is None and not self._accounts:
-            return _FREE
-        now = self._clock()
-        accounts = [a for rule, a in self._accounts.items() if rule.covers(key, team)]
-        for account in accounts:
-            self._check(account, ceiling, now)
-        window, second = self._count(rate, tokens, now) if rate else (None, 0)
-        for account in accounts:
-            account.held += ceiling or 0
-        return Hold(accounts, ceiling or 0, window, second, tokens)
 
-    def _check(self, account: _Account, ceiling: int | None, now: float) -> None:
-        rule = account.rule
-        when = datetime.fromtimestamp(now, self._zone)
-        left = account.left(when)
-        if ceiling is None:
-            raise OverLimitError(
-                "budget_exceeded",
-                f"budget {rule.name!r} covers this call, and no route for it has a known price; "
-                "state one under providers.<name>.prices in the config",
-                None,
-            )
-        if ceiling > left:
-            raise OverLimitError(
-                "budget_exceeded",
-                f"budget {rule.name!r} ({rule.usd} USD per {rule.per}) has "
-                f"{usd_text(max(0, left))} USD left, and this call can cost up to "
-                f"{usd_text(ceiling)} USD; a lower max_tokens lowers that, and the budget starts "
-                f"anew at {account.end.isoformat(timespec='minutes')}",
-                (account.end - when).total_seconds() if left <= 0 else None,
-            )
+    @abstractmethod
+    async def hold_route(self, who: Holder, provider: str, ceiling: int | None) -> Hold:
+        """Set aside ``ceiling`` in the budgets of ``provider``, for one attempt; as ``hold``."""
 
-    def _count(self, rate: RateRule, tokens: int, now: float) -> tuple[_Window | None, int]:
-        requests = self._requests.setdefault(rate.key, _Window())
-        window = self._tokens.setdefault(rate.key, _Window())
-        requests.expire(now)
-        window.expire(now)
-        if rate.rpm is not None and requests.total >= rate.rpm:
-            raise OverLimitError(
-                "rate_limited",
-                f"key {rate.key!r} has used its {rate.rpm} requests a minute",
-                requests.frees_in(now),
-            )
-        if rate.tpm is not None and window.total + tokens > rate.tpm:
-            raise OverLimitError(
-                "rate_limited",
-                f"key {rate.key!r} may use {rate.tpm} tokens a minute, has used {window.total}, "
-                f"and this call can use up to {tokens}",
-                window.frees_in(now),
-            )
-        requests.add(now, 1)
-        return window, window.add(now, tokens)
+    @abstractmethod
+    def room(self, who: Holder, provider: str) -> int | None:
+        """Return what the tightest budget of ``provider`` has left, as far as is known here.
+
+        None: as much as one likes, or nobody knows without asking.
+        """
+
+    @abstractmethod
+    def uncounted(self, who: Holder) -> bool:
+        """Whether of some budget of ``who`` the sum that was spent before is not known."""
+
+    @abstractmethod
+    async def recount(self) -> bool:
+        """Read the sums that could not be read before; return whether none is left."""
+
+    @abstractmethod
+    async def standings(self) -> list[Standing]:
+        """Return how all accounts stand. Raises ``StateAwayError``."""
+
+    @abstractmethod
+    async def close(self) -> None:
+        """End what was begun, once nobody calls any more."""

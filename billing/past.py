@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from heapq import merge
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import ColumnElement, Engine, Select, and_, func, or_, select
 
 from billing.ledger import ANSWERING, Entry
-from billing.pricing import HOLD_MOST
-from billing.queries import rows, within
+from billing.price_list import HOLD_MOST
+from billing.queries import each, rows, within
 from billing.schema import entries as table
+from billing.store import Store
 from providers.usage import BUCKETS
 
 BATCH = 5_000
@@ -33,7 +36,7 @@ _READ = (
 
 
 def attempts(
-    engine: Engine, request_id: str, since: datetime | None, until: datetime | None
+    store: Store, request_id: str, since: datetime | None, until: datetime | None
 ) -> list[Entry]:
     """Return every attempt at one request in the order that they began; none: not known.
 
@@ -41,18 +44,18 @@ def attempts(
     ``StoreError``.
     """
     query = select(table).where(within(since, until), table.c.request_id == request_id)
-    found = rows(engine, query.order_by(table.c.at_us, table.c.attempt_id))
-    return [Entry(**row._asdict()) for row in found]
+    found = [Entry(**row._asdict()) for row in each(store, query, since, until)]
+    return sorted(found, key=_by_time)
 
 
-def count(engine: Engine, since: datetime | None, until: datetime | None) -> int:
+def count(store: Store, since: datetime | None, until: datetime | None) -> int:
     """Return how many attempts ``requests`` will read. Raises ``StoreError``."""
-    (row,) = rows(engine, select(func.count().label("n")).where(_answering(since, until)))
-    return int(row.n)
+    query = select(func.count().label("n")).where(_answering(since, until))
+    return sum(int(row.n) for row in each(store, query, since, until))
 
 
 def requests(
-    engine: Engine, since: datetime | None, until: datetime | None, batch: int = BATCH
+    store: Store, since: datetime | None, until: datetime | None, batch: int = BATCH
 ) -> Iterator[list[Entry]]:
     """Give the attempts at each request that began in a time, about in the order of their ends.
 
@@ -61,7 +64,9 @@ def requests(
     did would come as a request of its own. Raises ``StoreError``.
     """
     waiting: OrderedDict[str, list[Entry]] = OrderedDict()
-    for entry in _entries(engine, since, until, batch):
+    # The months follow one another, and the main part can have entries from any time.
+    main, *months = (_entries(part, since, until, batch) for part in store.parts(since, until))
+    for entry in merge(main, chain.from_iterable(months), key=_by_time):
         known = waiting.get(entry.request_id)
         if known is not None:
             known.append(entry)
@@ -70,6 +75,10 @@ def requests(
         while len(waiting) > OPEN_MOST or _first(waiting).at_us < entry.at_us - _OPEN_US:
             yield waiting.popitem(last=False)[1]
     yield from waiting.values()
+
+
+def _by_time(entry: Entry) -> tuple[int, str]:
+    return entry.at_us, entry.attempt_id
 
 
 def _first(waiting: OrderedDict[str, list[Entry]]) -> Entry:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Engine, Row, Select, and_
 from sqlalchemy.exc import SQLAlchemyError
 
 from billing.schema import entries as table
-from billing.store import StoreError
+from billing.store import Store, StoreError
 
 
 def within(since: datetime | None, until: datetime | None) -> ColumnElement[bool]:
@@ -41,3 +41,15 @@ def rows(engine: Engine, query: Select[Any]) -> Sequence[Row[Any]]:
             return connection.execute(query).all()
     except SQLAlchemyError as fault:
         raise StoreError(f"the ledger cannot be read: {fault.__cause__ or fault}") from fault
+
+
+def each(
+    store: Store, query: Select[Any], since: datetime | None, until: datetime | None
+) -> Iterator[Row[Any]]:
+    """Give the rows of ``query`` from every part of the ledger that holds some of a time.
+
+    ``Store.parts`` says which come first; a sum has to be added up over them. Raises
+    ``StoreError``.
+    """
+    for engine in store.parts(since, until):
+        yield from rows(engine, query)

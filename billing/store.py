@@ -1,164 +1,84 @@
-"""The ledger's database: SQLite or PostgreSQL, by URL. Takes each entry once."""
+"""The ledger's store, in files of SQLite or in PostgreSQL. Takes each entry once."""
 
 from __future__ import annotations
 
-import sqlite3
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
+from datetime import datetime
 
 import msgspec
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy import Connection, Engine, func, select
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DataError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import DataError, IntegrityError
 
+from billing import partitions
+from billing.chain import heads_of
+from billing.database import (
+    StoreError,
+    changing_schema,
+    current_revision,
+    open_engine,
+    reading,
+    url_of,
+    writing,
+)
+from billing.json_rows import from_json, json_of
 from billing.ledger import Entry
+from billing.months import MONTH_LEN, MonthFiles, bounds_of, month_of, refuse_removed
+from billing.rollup_tables import add_up, put_heads
+from billing.rollups import gathered
 from billing.schema import entries as table
 
-BUSY_MS = 5_000
-STATEMENT_MS = 30_000
-# Seconds for a connection, milliseconds for a host that has gone; an address may say otherwise.
-_LIMITS = {"connect_timeout": "5", "tcp_user_timeout": "15000"}
-BATCH = 500
-# Any number serves, as long as every process of ours takes the same one.
-_MIGRATION_LOCK = 0x0E47_2E90
+__all__ = ["Store", "StoreError", "current_revision", "open_engine", "url_of"]
 
-
-class StoreError(Exception):
-    """The database did not do what was asked; the text says why, without its password."""
-
-
-def url_of(given: str) -> URL:
-    """Return the address of a ledger: ``sqlite:///path`` or ``postgresql://user:pass@host/db``.
-
-    Raises ``StoreError`` for any other.
-    """
-    try:
-        url = make_url(given)
-    except ArgumentError:
-        raise StoreError(
-            "the ledger's address is none; sqlite:///var/entrepot.db or "
-            "postgresql://user:password@host/database would be right"
-        ) from None
-    if url.drivername in ("postgresql", "postgres", "postgresql+psycopg"):
-        return url.set(drivername="postgresql+psycopg")
-    if url.drivername == "sqlite":
-        if not url.database or url.database == ":memory:":
-            raise StoreError("a ledger in memory would be lost; sqlite:///var/entrepot.db is right")
-        return url
-    raise StoreError(f"the ledger cannot live in {url.drivername!r}; sqlite or postgresql can")
-
-
-def open_engine(given: str) -> Engine:
-    """Return an engine for a ledger's address; nothing is opened yet, but a file's folder is made.
-
-    Every wait of it has a limit. Raises ``StoreError``.
-    """
-    url = url_of(given)
-    if url.drivername != "sqlite":
-        limits = {name: value for name, value in _LIMITS.items() if name not in url.query}
-        engine = create_engine(url, pool_size=2, pool_pre_ping=True, connect_args=limits)
-        event.listen(engine, "connect", _limit)
-        return engine
-    try:
-        Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
-    except OSError as fault:
-        raise StoreError(f"cannot make the ledger's folder: {fault}") from fault
-    engine = create_engine(url)
-    event.listen(engine, "connect", _prepare)
-    event.listen(engine, "begin", _begin)
-    return engine
-
-
-def _limit(connection: Any, _: Any) -> None:
-    connection.execute(f"SET statement_timeout = {STATEMENT_MS}")
-    connection.commit()
-
-
-def _prepare(connection: Any, _: Any) -> None:
-    # The driver begins transactions late and never for a CREATE TABLE: `_begin` does it instead.
-    connection.isolation_level = None
-    cursor = connection.cursor()
-    cursor.execute(f"PRAGMA busy_timeout={BUSY_MS}")
-    _turn_to_wal(cursor)
-    cursor.execute("PRAGMA synchronous=NORMAL")
-    cursor.close()
-
-
-def _turn_to_wal(cursor: Any) -> None:
-    # Of several that turn a new file to WAL at once, SQLite answers some "locked" without waiting.
-    until = time.monotonic() + BUSY_MS / 1000
-    while True:
-        try:
-            cursor.execute("PRAGMA journal_mode=WAL")
-        except sqlite3.OperationalError as fault:
-            if "locked" not in str(fault) or time.monotonic() > until:
-                raise
-            time.sleep(0.01)
-        else:
-            return
-
-
-def _begin(connection: Connection) -> None:
-    # A writer says so from the start: a reader that turns writer midway can only fail.
-    writes = connection.get_execution_options().get("writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-
-@contextmanager
-def writing(engine: Engine) -> Iterator[Connection]:
-    """Give a connection inside one transaction that writes; raises ``StoreError`` for any fault."""
-    try:
-        with engine.connect().execution_options(writes=True) as connection, connection.begin():
-            yield connection
-    except SQLAlchemyError as fault:
-        raise StoreError(_words(fault)) from fault
-
-
-@contextmanager
-def changing_schema(engine: Engine) -> Iterator[Connection]:
-    """Like ``writing``, and alone: another process that changes the schema waits for the end."""
-    with writing(engine) as connection:
-        if engine.dialect.name == "postgresql":
-            connection.execute(text("SET LOCAL statement_timeout = 0"))
-            connection.execute(text(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})"))
-        yield connection
-
-
-def revision(connection: Connection) -> str | None:
-    """Return which migration the database is at, None for one without a ledger."""
-    if not inspect(connection).has_table("alembic_version"):
-        return None
-    row = connection.execute(text("SELECT version_num FROM alembic_version")).first()
-    return str(row[0]) if row is not None else None
-
-
-def current_revision(engine: Engine) -> str | None:
-    """Like ``revision``, on a connection of its own. Raises ``StoreError``."""
-    try:
-        with engine.connect() as connection:
-            return revision(connection)
-    except SQLAlchemyError as fault:
-        raise StoreError(_words(fault)) from fault
+BATCH = 5_000
+# How often a folder is looked at of which a file has just gone.
+LOOKS = 3
+INSERT = str(table.insert().compile(dialect=sqlite.dialect()))
+_TO_SERVER = (
+    postgresql.insert(table)
+    .from_select(*from_json(table))
+    .on_conflict_do_nothing()
+    .returning(table.c.at_us, table.c.attempt_id)
+)
+_NO_PARTITION = "23514"
+_EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
 
 class Store:
-    """Writes entries; one thread at a time. ``engine`` is for the reports."""
+    """Writes entries; one thread at a time. ``engine`` is the main one; reports read ``parts``.
+
+    In the same transaction as entries stand their rollups.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        dialect = postgresql if engine.dialect.name == "postgresql" else sqlite
-        self._insert = dialect.insert(table).on_conflict_do_nothing(
-            index_elements=[table.c.attempt_id]
-        )
+        self.files = MonthFiles(engine) if engine.dialect.name == "sqlite" else None
+        self._partitioned: set[str] = set()
+        self._old_until_us: int | None = None
 
     @classmethod
     def open(cls, url: str) -> Store:
         """Return the store at ``url``. Raises ``StoreError``; connects only when used."""
         return cls(open_engine(url))
+
+    def parts(self, since: datetime | None, until: datetime | None) -> tuple[Engine, ...]:
+        """Return the databases that hold a time (aware; None is no bound): the main one, months.
+
+        The main one has what older versions wrote, and the rollups of months that were removed; it
+        may have entries of the same month as another. Months come oldest first. Raises
+        ``StoreError``.
+        """
+        if self.files is None:
+            return (self.engine,)
+        first = _month(since) if since is not None else ""
+        last = _month(until) if until is not None else "~"
+        found: list[Engine | None] = []
+        for _ in range(LOOKS):
+            names = [name for name in self.files.read() if first <= name[:MONTH_LEN] <= last]
+            found = [self.files.engine(name) for name in names]
+            if None not in found:  # else a month went meanwhile, and its sums have come
+                break
+        return (self.engine, *(engine for engine in found if engine is not None))
 
     def insert(self, entries: Sequence[Entry]) -> list[tuple[Entry, str]]:
         """Write ``entries`` durably; those that are there already (by attempt id) stay as they are.
@@ -167,45 +87,135 @@ class Store:
         Raises ``StoreError`` where it cannot be reached or written: then insert them all again.
         """
         refused: list[tuple[Entry, str]] = []
-        for start in range(0, len(entries), BATCH):
-            refused += self._batch(entries[start : start + BATCH])
+        by_month: dict[str, list[Entry]] = {}
+        month, since_us, until_us = "", 0, 0
+        for entry in entries:
+            if not since_us <= entry.at_us < until_us:  # mostly it is the month of the one before
+                try:
+                    month = month_of(entry.at_us)
+                except ValueError as fault:
+                    refused.append((entry, str(fault)))
+                    continue
+                since_us, until_us = bounds_of(month)
+            by_month.setdefault(month, []).append(entry)
+        for month, found in sorted(by_month.items()):
+            for start in range(0, len(found), BATCH):
+                refused += self._batch(month, found[start : start + BATCH])
         return refused
 
-    def _batch(self, batch: Sequence[Entry]) -> list[tuple[Entry, str]]:
-        """Write a batch in one transaction; where one of it is at fault, try the halves."""
-        rows = [_row(entry) for entry in batch]
-        try:
-            with writing(self.engine) as connection:
-                connection.execute(self._insert, rows)
-        except OverflowError as fault:  # SQLite's driver does not wrap it
-            return self._halves(batch, str(fault))
-        except StoreError as fault:
-            if not isinstance(fault.__cause__, (DataError, IntegrityError)):
-                raise
-            return self._halves(batch, str(fault))
-        return []
-
-    def _halves(self, batch: Sequence[Entry], why: str) -> list[tuple[Entry, str]]:
-        if len(batch) == 1:
-            return [(batch[0], why)]
-        middle = len(batch) // 2
-        return self._batch(batch[:middle]) + self._batch(batch[middle:])
+    def prepare(self, months: Sequence[str]) -> None:
+        """Make what months need before their first entry comes. Raises ``StoreError``."""
+        if self.files is None:
+            for month in months:
+                self._partition(month)
 
     def close(self) -> None:
         """Let go of every connection."""
+        if self.files is not None:
+            self.files.close()
         self.engine.dispose()
 
+    def _batch(self, month: str, batch: Sequence[Entry]) -> list[tuple[Entry, str]]:
+        """Write a batch in one transaction; where one of it is at fault, try the halves."""
+        try:
+            if self.files is None:
+                self._to_server(month, batch)
+            else:
+                self._to_file(self.files.made(month), batch)
+        except OverflowError as fault:  # SQLite's driver does not wrap it
+            return self._halves(month, batch, str(fault))
+        except StoreError as fault:
+            if not isinstance(fault.__cause__, (DataError, IntegrityError)):
+                raise
+            return self._halves(month, batch, str(fault))
+        return []
 
-def _row(entry: Entry) -> dict[str, Any]:
-    row = msgspec.structs.asdict(entry)
-    for name, value in row.items():
-        # PostgreSQL's text cannot hold the character zero, which a host's answer can.
-        if isinstance(value, str) and "\0" in value:
-            row[name] = value.replace("\0", "\ufffd")
-    return row
+    def _halves(self, month: str, batch: Sequence[Entry], why: str) -> list[tuple[Entry, str]]:
+        if len(batch) == 1:
+            return [(batch[0], why)]
+        middle = len(batch) // 2
+        return self._batch(month, batch[:middle]) + self._batch(month, batch[middle:])
+
+    def _to_file(self, engine: Engine, batch: Sequence[Entry]) -> None:
+        found = {(entry.at_us, entry.attempt_id): entry for entry in reversed(batch)}
+        for key in self._in_main(found):
+            del found[key]
+        with writing(engine) as connection:
+            refuse_removed(connection)
+            for key in _known(connection, found):
+                del found[key]
+            if found:
+                new = _storable([found[key] for key in sorted(found)])
+                rows = [msgspec.structs.astuple(entry) for entry in new]
+                connection.exec_driver_sql(INSERT, rows)
+                add_up(connection, gathered(new))
+                put_heads(connection, heads_of(new))
+
+    def _in_main(self, found: dict[tuple[int, str], Entry]) -> list[tuple[int, str]]:
+        """Return which of these an older version has written; those never grow more."""
+        if self._old_until_us is None:
+            with reading(self.engine) as connection:
+                newest = connection.execute(select(func.max(table.c.at_us))).scalar()
+            self._old_until_us = newest if newest is not None else -1
+        old = {key: entry for key, entry in found.items() if key[0] <= self._old_until_us}
+        if not old:
+            return []
+        with reading(self.engine) as connection:
+            return _known(connection, old)
+
+    def _to_server(self, month: str, batch: Sequence[Entry]) -> None:
+        if month not in self._partitioned:
+            self._partition(month)
+        try:
+            self._insert(batch)
+        except StoreError as fault:
+            if getattr(getattr(fault.__cause__, "orig", None), "sqlstate", "") != _NO_PARTITION:
+                raise
+            self._partition(month)  # another process has removed it
+            self._insert(batch)
+
+    def _insert(self, batch: Sequence[Entry]) -> None:
+        found = {(entry.at_us, entry.attempt_id): entry for entry in _storable(batch[::-1])}
+        rows = json_of([found[key] for key in sorted(found)])
+        with writing(self.engine) as connection:
+            done = connection.execute(_TO_SERVER, {"rows": rows})
+            new = [found[at_us, attempt_id] for at_us, attempt_id in done]
+            add_up(connection, gathered(new))
+            put_heads(connection, heads_of(new))
+
+    def _partition(self, month: str) -> None:
+        with changing_schema(self.engine) as connection:
+            partitions.make(connection, month)
+        self._partitioned.add(month)
 
 
-def _words(fault: SQLAlchemyError) -> str:
-    """Return a fault in one line, without the statement and its values."""
-    origin = getattr(fault, "orig", None)
-    return " ".join(str(origin if origin is not None else fault).split())
+def _known(connection: Connection, found: dict[tuple[int, str], Entry]) -> list[tuple[int, str]]:
+    """Return which of these are in the database."""
+    # By times alone: for pairs SQLite reads a whole index, or pairs every time with every id.
+    times = {at_us for at_us, _ in found}
+    query = select(table.c.at_us, table.c.attempt_id).where(table.c.at_us.in_(times))
+    keys = ((row.at_us, row.attempt_id) for row in connection.execute(query))
+    return [key for key in keys if key in found]
+
+
+def _month(when: datetime) -> str:
+    try:
+        return month_of((when - _EPOCH).days * 86_400_000_000)
+    except ValueError:
+        return "~" if when > _EPOCH else ""
+
+
+def _storable(entries: Sequence[Entry]) -> Sequence[Entry]:
+    """Return entries in what both databases can hold: PostgreSQL's text has no character zero."""
+    if b"\\u0000" not in msgspec.json.encode(entries):
+        return entries
+    return [_without_zero(entry) for entry in entries]
+
+
+def _without_zero(entry: Entry) -> Entry:
+    plain = {
+        name: value.replace("\0", "\ufffd")
+        for name, value in msgspec.structs.asdict(entry).items()
+        if isinstance(value, str)
+    }
+    return msgspec.structs.replace(entry, **plain)

@@ -13,7 +13,8 @@ from typing import Any
 from billing import list_prices
 from providers.catalog import BUILTIN, Catalog, builtin
 from providers.catalog_files import over_another, parse
-from providers.host import Host, Model, Tier, Window
+from providers.host import Host, Model
+from providers.plan import Tier, Window
 
 PAGE = Path(__file__).with_name("providers.md")
 UNKNOWN = "unknown"

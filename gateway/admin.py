@@ -1,4 +1,4 @@
-"""The operators' API: what was spent, where data went, who is configured, what the policy does."""
+"""The operators' API: who is configured, what the policy does; what all of its rooms share."""
 
 from __future__ import annotations
 
@@ -6,15 +6,14 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, tzinfo
-from typing import Any, cast
+from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
-from billing.reports import GROUPS, By
-from gateway import auth, condition, told
+from gateway import asked, auth, condition, told
 from gateway.auth import Principal
-from gateway.call import decode, goes_on
+from gateway.call import decode, goes_on, holder
 from gateway.choosing import no_route, set_aside
 from gateway.entrance import Entrance
 from gateway.entrances import FIXED
@@ -32,8 +31,6 @@ from providers.wires.registry import WIRES
 from routing.explain import explanation
 from routing.plan import Dropped, DropReason
 
-LEDGER_MOST, LEDGER_USUAL = 500, 50
-CURSOR_MAX_CHARS = 200
 CLIENT_CLOSED = 499
 # What only the bodies of one wire have; a body with none of these is read as chat.
 WIRE_OF_FIELD = {"contents": "gemini", "input": "responses"}
@@ -53,71 +50,22 @@ def house_for_admin(request: Request) -> House:
     return house
 
 
-def parameters(request: Request, *known: str) -> dict[str, str]:
-    """Return the query's parameters. Raises ``Refusal`` for one that is unknown or there twice."""
+def parameters(request: Request, *known: str, often: str = "") -> dict[str, str]:
+    """Return the query's parameters, but for the one that may be there ``often``.
+
+    Raises ``Refusal`` for one that is unknown or there twice.
+    """
     given: dict[str, str] = {}
     for name, value in request.query_params.multi_items():
         if name not in known:
             words = f"the ones here are {', '.join(known)}" if known else "there is none here"
-            raise _wrong(name[:40], f"is no parameter of this; {words}")
+            raise wrong(name[:40], f"is no parameter of this; {words}")
+        if name == often:
+            continue
         if name in given:
-            raise _wrong(name, "is given twice")
+            raise wrong(name, "is given twice")
         given[name] = value
     return given
-
-
-@router.get("/api/spend")
-async def spend(request: Request) -> Response:
-    """Sums in groups: ``?by=provider&since=2026-11-01&until=2026-12-01``, each of them optional."""
-    house = house_for_admin(request)
-    given = parameters(request, "by", "since", "until")
-    by = given.get("by", "provider")
-    if by not in GROUPS:
-        raise _wrong("by", f"must be one of {', '.join(GROUPS)}")
-    since, until = _span(given, house.books.zone)
-    rows, total = await house.books.spend(cast(By, by), since, until)
-    return _json(
-        {
-            "by": by,
-            **_span_told(since, until, house.books.zone),
-            "currency": "USD",
-            "rows": [told.spend_row(row) for row in rows],
-            "total": told.spend_row(total),
-            "waiting": house.books.waiting,
-        }
-    )
-
-
-@router.get("/api/ledger")
-async def ledger(request: Request) -> Response:
-    """The newest entries, ``?limit=`` at most 500; ``?before=`` what ``next`` said goes on."""
-    house = house_for_admin(request)
-    given = parameters(request, "limit", "before")
-    text = given.get("limit", str(LEDGER_USUAL))
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= LEDGER_MOST):
-        raise _wrong("limit", f"must be a whole number from 1 to {LEDGER_MOST}")
-    limit, before = int(text), given.get("before")
-    if before is not None and not 0 < len(before) <= CURSOR_MAX_CHARS:
-        raise _wrong("before", "must be the `next` of an earlier answer")
-    found = await house.books.last(limit + 1, before)
-    shown = found[:limit]
-    return _json(
-        {
-            "entries": [told.entry(entry, house.books.zone) for entry in shown],
-            "next": shown[-1].attempt_id if len(found) > limit else None,
-            "waiting": house.books.waiting,
-        }
-    )
-
-
-@router.get("/api/flows")
-async def flows(request: Request) -> Response:
-    """What label of data went to which operator, country and place: ``?since=&until=``."""
-    house = house_for_admin(request)
-    since, until = _span(parameters(request, "since", "until"), house.books.zone)
-    found = await house.books.flows(since, until)
-    told_span = _span_told(since, until, house.books.zone)
-    return _json({**told_span, "flows": [told.flow(row) for row in found]})
 
 
 @router.get("/api/providers")
@@ -134,7 +82,7 @@ async def providers(request: Request) -> Response:
         address = await server.ready(0) if server is not None and running else ""
         now = condition.told(conditions[name])
         found.append({**told.provider(owner, house.setup, state, address), "now": now})
-    return _json({"providers": found, "config": house.setup.hash})
+    return answer({"providers": found, "config": house.setup.hash})
 
 
 @router.get("/api/policy/proof")
@@ -142,7 +90,7 @@ async def policy_proof(request: Request) -> Response:
     """Whether the policy keeps each ``expect``, over every request that could come."""
     setup = house_for_admin(request).setup
     parameters(request)
-    return _json(told.proof(await asyncio.to_thread(prove, setup), setup))
+    return answer(told.proof(await asyncio.to_thread(prove, setup), setup))
 
 
 @router.post("/api/explain")
@@ -162,7 +110,7 @@ async def explain(request: Request) -> Response:
     except ClientGoneError:
         return Response(status_code=CLIENT_CLOSED)
     door = _door(given, decode(raw))
-    return _json(await _explained(house, door, principal, headers, raw))
+    return answer(await _explained(house, door, principal, headers, raw))
 
 
 def _door(given: Mapping[str, str], body: dict[str, Any]) -> Entrance:
@@ -172,7 +120,7 @@ def _door(given: Mapping[str, str], body: dict[str, Any]) -> Entrance:
         (wire for field, wire in WIRE_OF_FIELD.items() if field in body), "chat"
     )
     if name not in spoken:
-        raise _wrong("wire", f"must be one of {', '.join(spoken)}")
+        raise wrong("wire", f"must be one of {', '.join(spoken)}")
     model = given.get("model", "")
     door = DOORS.get(name) or Entrance(WIRES[name])
     return replace(door, path=f"models/{model}:generateContent") if model else door
@@ -190,7 +138,8 @@ async def _explained(
         planned = able(planned, question.lanes)
         # Whether it can be held is known by holding it, for this moment.
         form, size, peek = question.candidates.form, question.size, question.peek
-        planned, hold = set_aside(house, principal, planned, size, peek, form, rated=False)
+        who = holder(principal, question.facts, peek)
+        planned, hold = await set_aside(house, who, planned, size, peek, form, rated=False)
         hold.settle(0, 0)
     except Refusal as fault:
         refusal = {"status": fault.status, "code": fault.code, "message": fault.message}
@@ -221,21 +170,31 @@ def _asker(request: Request, setup: Setup, headers: Mapping[bytes, bytes]) -> Pr
     return setup.local or Principal("local", NO_TEAM, setup.policy.labels[0])
 
 
-def _span(given: Mapping[str, str], zone: tzinfo) -> tuple[datetime | None, datetime | None]:
+def span(given: Mapping[str, str], zone: tzinfo) -> tuple[datetime | None, datetime | None]:
+    """Return what ``since`` and ``until`` say. Raises ``Refusal``."""
     found: dict[str, datetime | None] = {"since": None, "until": None}
     for name in found:
         if name in given:
             try:
                 found[name] = moment(given[name], zone)
             except ValueError as fault:
-                raise _wrong(name, str(fault)) from None
+                raise wrong(name, str(fault)) from None
     since, until = found["since"], found["until"]
     if since is not None and until is not None and until <= since:
-        raise _wrong("until", "must be later than `since`")
+        raise wrong("until", "must be later than `since`")
     return since, until
 
 
-def _span_told(since: datetime | None, until: datetime | None, zone: tzinfo) -> dict[str, Any]:
+def filters(request: Request) -> dict[str, list[str]]:
+    """Return what each ``where=team=research`` of the query says. Raises ``Refusal``."""
+    try:
+        return asked.filters(request.query_params.getlist("where"))
+    except ValueError as fault:
+        raise wrong("where", f"is wrong: {fault}") from None
+
+
+def span_told(since: datetime | None, until: datetime | None, zone: tzinfo) -> dict[str, Any]:
+    """Return a time as an answer has it."""
     return {
         "since": since.isoformat() if since is not None else None,
         "until": until.isoformat() if until is not None else None,
@@ -243,9 +202,11 @@ def _span_told(since: datetime | None, until: datetime | None, zone: tzinfo) -> 
     }
 
 
-def _wrong(name: str, words: str) -> Refusal:
+def wrong(name: str, words: str) -> Refusal:
+    """Return the refusal of a parameter."""
     return Refusal("invalid_request", f"`{name}` {words}", param=name)
 
 
-def _json(content: dict[str, Any]) -> Response:
+def answer(content: dict[str, Any]) -> Response:
+    """Return JSON that nobody keeps."""
     return JSONResponse(content, headers=HEADERS)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from gateway import auth
-from gateway.call import Call
+from gateway.call import Call, holder
 from gateway.choosing import no_route, set_aside
 from gateway.entrance import Entrance
 from gateway.errors import Refusal
 from gateway.front import Receive, read_body
 from gateway.house import House
 from gateway.lanes import able
+from gateway.owing import owed
 from gateway.question import Question, considered, understood
 from gateway.record import Record
 from routing import explain
@@ -39,16 +40,15 @@ async def admit(
     question = await understood(house, setup, entrance, principal, headers, raw, record)
     # may, where
     planned = able(await _where(house, question), question.lanes)
-    if house.unsaved and not house.ledger_works():
-        raise Refusal(
-            "ledger_unavailable",
-            f"the gateway cannot write its journal ({house.trouble}), and takes no call that it "
-            "could not account for",
-            retry_after_s=5,
-        )
     # hold
     form = question.candidates.form
-    planned, hold = set_aside(house, principal, planned, question.size, question.peek, form)
+    who = holder(principal, question.facts, question.peek)
+    planned, hold = await set_aside(house, who, planned, question.size, question.peek, form)
+    try:
+        owing = owed(house, who, planned, question.size, form)
+    except Refusal:
+        hold.settle(0, 0)
+        raise
     for route in planned.busy:
         if route is not planned.routes[0]:
             house.metrics.count("overflowed", (route.name,))
@@ -67,7 +67,9 @@ async def admit(
         plan=planned,
         lanes=question.lanes,
         size=question.size,
+        who=who,
         hold=hold,
+        owing=owing,
         decision=explain.compact(planned, question.facts, setup.policy),
         conversation=question.conversation,
         warm=question.view.warm if question.view is not None else COLD,
@@ -82,6 +84,9 @@ async def _where(house: House, question: Question) -> Plan:
     setup, planned = question.setup, considered(house, question)
     if setup.queues:
         house.home_load.look(planned.routes)
+    if house.plan_reading.is_on:
+        # A plan whose window is used up is asked too: that is how it comes to be known again.
+        house.plan_reading.look(question.candidates.routes)
     if (
         setup.servers_tell
         and house.at_home.due(setup, planned)

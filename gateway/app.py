@@ -6,33 +6,46 @@ import asyncio
 import gc
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
 
-from billing import migrate, reports
 from billing.drain import Drain
-from billing.journal import Journal
-from billing.limits import BudgetRule, Limits
-from billing.store import Store
-from gateway import admin, background, egress, exchange, kept_answers, models
+from billing.money import PICO_PER_USD
+from gateway import (
+    admin,
+    admin_budgets,
+    admin_ledger,
+    admin_plans,
+    admin_spend,
+    background,
+    egress,
+    exchange,
+    kept_answers,
+    models,
+)
+from gateway.alerting import Alerts
 from gateway.at_home import AtHome
 from gateway.books import Books
 from gateway.config import Config, KeepForm
 from gateway.config_file import Loaded, read
+from gateway.counters import LedgerSums, open_limits
 from gateway.dashboard import pages
 from gateway.entrances import entrance
 from gateway.front import Receive, Send
 from gateway.home_load import HomeLoad
+from gateway.home_machine import measured
 from gateway.house import House
 from gateway.log import LineLog
 from gateway.metrics import Metrics
-from gateway.plan_windows import bought
+from gateway.open_books import catch_up, configure_debt, open_books
+from gateway.plan_reading import PlanReading
+from gateway.plan_windows import bought, quotas, remember
 from gateway.problems import ConfigError, Fault
 from gateway.recall import Recall
 from gateway.reload import watch
+from gateway.rolling_off import RollingOff
 from gateway.setup import Setup, compile_setup
 from gateway.shadow import Shadows
 from gateway.sight import Sight
@@ -78,11 +91,12 @@ async def opened(
     nothing is served.
     """
     async with AsyncExitStack() as stack:
-        house = await _open(setup, log or LineLog(), stack)
+        house = await _open(path, setup, log or LineLog(), stack)
         gateway = Gateway(title="Entrepôt", docs_url=None, redoc_url=None)
         gateway.include_router(models.router)
         gateway.include_router(kept_answers.router)
-        gateway.include_router(admin.router)
+        for room in (admin, admin_spend, admin_ledger, admin_budgets, admin_plans):
+            gateway.include_router(room.router)
         gateway.include_router(pages.router)
         models.say_errors_in_the_askers_wire(gateway)
         gateway.state.house = gateway.house = house
@@ -96,41 +110,37 @@ async def opened(
         yield gateway
 
 
-async def _open(setup: Setup, log: LineLog, stack: AsyncExitStack) -> House:
+async def _open(path: Path, setup: Setup, log: LineLog, stack: AsyncExitStack) -> House:
     """Open everything in order, each with its closing; what fails here keeps the gateway shut."""
     stack.callback(log.flush)
-    ledger = setup.config.ledger
-    await asyncio.to_thread(migrate.migrate, ledger)
-    store = Store.open(ledger)
-    stack.callback(store.close)
-    journal = Journal(setup.config.journal)
-    drain = Drain(
-        journal, store, lambda text: log.write({"event": "ledger", "trouble": text or "over"})
-    )
-    drain.start()
-    stack.push_async_callback(drain.close)
-    # What a killed gateway left in its journal counts before the first call is let in.
-    await drain.move()
+    ledger = await open_books(setup, log, stack)
+    store, drain = ledger.store, ledger.drain
     client = Client(connect_s=setup.connect_s, connections_per_host=CONNECTIONS_PER_HOST)
     stack.push_async_callback(client.close)
-    limits = Limits(zone=setup.config.server.zone, spent_since=_spent_since(store))
-    await asyncio.to_thread(limits.configure, setup.rates, setup.budgets)
+    sums = LedgerSums(store, setup.config)
+    limits = await open_limits(setup.config, sums, drain, stack)
+    await limits.configure(setup.rates, setup.budgets)
     launched = {name: Launched(name, launch, client) for name, launch in setup.launches.items()}
     for name, server in launched.items():
         stack.push_async_callback(server.stop)
         if setup.providers[name].at_start:
             server.start()
     metrics = Metrics(_gauges(drain, lambda: house))
+    alerts = Alerts(client, log, metrics, lambda: house.setup)
+    limits.crossed = alerts.crossed
+    stack.push_async_callback(alerts.close)
     at_home = AtHome(client, log, launched)
     home_load = HomeLoad(client, at_home.address)
     windows = Windows()
-    await asyncio.to_thread(_remember_windows, windows, setup, store)
+    if not ledger.away:
+        await asyncio.to_thread(remember, windows, setup, store)
     health = Health(changed=lambda *change: metrics.count("breaker_transitions", change))
     house = House(
         setup=setup,
         client=client,
-        journal=journal,
+        journal=ledger.journal,
         limits=limits,
+        sums=sums,
         metrics=metrics,
         log=log,
         launched=launched,
@@ -142,11 +152,29 @@ async def _open(setup: Setup, log: LineLog, stack: AsyncExitStack) -> House:
         health=health,
         windows=windows,
         outlook=Sight(health, windows, home_load),
+        plan_reading=PlanReading(client, windows),
         shadows=Shadows(log),
     )
-    for part in (house.stored, house.at_home, house.home_load, house.shadows):
+    _look_after_plans_and_homes(house, setup)
+    parts = (house.stored, house.at_home, house.home_load, house.shadows, house.plan_reading)
+    for part in (*parts, house.home_meter.power, house.recounts):
         stack.push_async_callback(part.close)
+    configure_debt(house, setup)
+    rolling = RollingOff(
+        store,
+        path,
+        lambda: house.setup.config.keep.months,
+        lambda text: log.write({"event": "roll_off", "trouble": text or "over"}),
+    )
+    for work in (catch_up(house, drain), rolling.daily()):
+        stack.push_async_callback(_stop, asyncio.create_task(work))
     return house
+
+
+def _look_after_plans_and_homes(house: House, setup: Setup) -> None:
+    house.windows.hold(bought(setup.providers))
+    house.plan_reading.hold(quotas(setup.providers))
+    house.home_meter.power.hold(measured(setup.config.providers))
 
 
 def _gauges(drain: Drain, now: Callable[[], House]) -> dict[str, tuple[str, Callable[[], float]]]:
@@ -159,6 +187,18 @@ def _gauges(drain: Drain, now: Callable[[], House]) -> dict[str, tuple[str, Call
         "entrepot_entries_refused": (
             "Entries that the database would never take (refused.txt beside the journal)",
             lambda: float(drain.refused),
+        ),
+        "entrepot_journal_oldest_seconds": (
+            "How long the oldest of them has waited",
+            lambda: drain.oldest_s,
+        ),
+        "entrepot_entries_unsaved": (
+            "Entries that the journal could not take; they are in memory alone",
+            lambda: float(len(now().unsaved)),
+        ),
+        "entrepot_debt_usd": (
+            "What calls may cost that can be neither written nor counted now",
+            lambda: now().debt.owed_pico / PICO_PER_USD,
         ),
         "entrepot_config_refused": (
             "1 while the last edit of the config is refused",
@@ -178,25 +218,9 @@ def _gauges(drain: Drain, now: Callable[[], House]) -> dict[str, tuple[str, Call
     }
 
 
-def _remember_windows(windows: Windows, setup: Setup, store: Store) -> None:
-    """Count in the windows of plans what the ledger knows was used of them."""
-    windows.hold(bought(setup.providers))
-    longest_s = windows.longest_s
-    for provider in setup.providers if longest_s else ():
-        since = datetime.now(UTC) - timedelta(seconds=longest_s)
-        windows.seed(provider, reports.used_by_hour(store.engine, provider, since))
-
-
 def _bounds(form: KeepForm | None) -> tuple[float, int]:
     """Return for how many seconds and in how many bytes something is kept."""
     return (form.minutes * 60, form.max_mb * 1024 * 1024) if form is not None else (0.0, 0)
-
-
-def _spent_since(store: Store) -> Callable[[BudgetRule, datetime], int]:
-    def spent(rule: BudgetRule, since: datetime) -> int:
-        return reports.spent(store.engine, since=since, key=rule.key, team=rule.team)
-
-    return spent
 
 
 def _count_refusals(guard: Guard, house: House) -> None:
@@ -239,7 +263,9 @@ def _reload(
 
 async def _swap(house: House, setup: Setup) -> None:
     before = house.setup
-    await asyncio.to_thread(house.limits.configure, setup.rates, setup.budgets)
+    if house.sums is not None:
+        house.sums.config = setup.config
+    await house.limits.configure(setup.rates, setup.budgets)
     gone = {}
     for name in before.launches.keys() | setup.launches.keys():
         if before.launches.get(name) == setup.launches.get(name):
@@ -250,8 +276,9 @@ async def _swap(house: House, setup: Setup) -> None:
             house.launched[name] = Launched(name, setup.launches[name], house.client)
             if setup.providers[name].at_start:
                 house.launched[name].start()
-    house.windows.hold(bought(setup.providers))
+    _look_after_plans_and_homes(house, setup)
     house.setup = setup
+    configure_debt(house, setup)
     house.recall.configure(*_bounds(setup.config.recall))
     house.stored.configure(*_bounds(setup.config.store))
     for server in gone.values():
@@ -264,6 +291,7 @@ def _refuse_what_needs_a_restart(before: Config, loaded: Loaded) -> None:
     fixed: list[tuple[tuple[str, ...], bool]] = [
         (("ledger",), before.ledger != after.ledger),
         (("journal",), before.journal != after.journal),
+        (("state",), before.state != after.state),
         (("server", "host"), before.server.host != after.server.host),
         (("server", "port"), before.server.port != after.server.port),
         (("server", "time_zone"), before.server.time_zone != after.server.time_zone),

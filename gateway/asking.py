@@ -6,10 +6,11 @@ hedges, shadows, judges, counts. So policy is asked here, in the last line befor
 
 from __future__ import annotations
 
+from gateway.attempt import Attempt
 from gateway.call import Call
 from gateway.conversations import hint, hint_header
 from gateway.house import House
-from gateway.settle import Attempt
+from gateway.opening import begun
 from providers.client import Answer
 from providers.errors import ErrorKind, UpstreamError
 from routing.route import Route
@@ -45,10 +46,14 @@ async def asked(
         extra |= await endpoint.signer.sign("POST", str(target.url), dict(target.headers), payload)
     _ask_policy(call, attempt.route)
     attempt.sent = not count
+    if not count:
+        begun(house, attempt)
     answer = await house.client.post(target, payload, extra)
     attempt.status = answer.status
     if limits := answer.limits:
         house.health.told(attempt.route, endpoint, limits)
+        if attempt.route.plan is not None:
+            house.plan_reading.headers(attempt.route, endpoint, limits)
     if 200 <= answer.status < 300:
         return answer
     try:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 
 from gateway.asking import NotAllowedError
+from gateway.attempt import Attempt
 from gateway.call import Call
 from gateway.choosing import not_tried
 from gateway.continuing import continued
@@ -19,7 +20,7 @@ from gateway.hedging import Door, raced
 from gateway.house import House
 from gateway.lanes import Cannot
 from gateway.relay import break_off, relay
-from gateway.settle import Attempt
+from gateway.route_holds import NoRoomError, held_at
 from gateway.tries import Tries
 from gateway.watching import watched
 from providers.client import StaleConnectionError
@@ -97,15 +98,21 @@ async def _try(tries: Tries, route: Route, send: Send, door: Door | None = None)
         if isinstance(lane, Cannot):
             tries.cannot.append((route, lane))
             return False
+        try:
+            held = await held_at(house, call, route)
+        except NoRoomError as full:
+            tries.passed.append((route, str(full), full.frees_in_s))
+            return False
         endpoint = house.health.choose(route, call.stay)
         if endpoint is None:
+            held.settle(0, 0)
             blocked = house.health.blocked(route)
             reason = blocked.reason if blocked is not None else "others are asking it just now"
             frees_in_s = blocked.frees_in_s if blocked is not None else 1.0
             tries.passed.append((route, reason, frees_in_s))
             return False
         tries.number += 1
-        attempt = Attempt(call, route, lane, tries.number, endpoint)
+        attempt = Attempt(call, route, lane, tries.number, endpoint, held=held)
         if door is not None:
             door.attempt = attempt
         try:

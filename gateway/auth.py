@@ -18,12 +18,16 @@ LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Whose call it is. ``models`` None is every model; ``label`` is the least that a call has."""
+    """Whose call it is. ``models`` None is every model; ``label`` is the least that a call has.
+
+    ``trust_user``: its calls say for which user they are made, and that is believed.
+    """
 
     name: str
     team: str
     label: str
     models: frozenset[str] | None = None
+    trust_user: bool = False
 
 
 def key_hash(key: str) -> str:

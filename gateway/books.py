@@ -3,23 +3,37 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
 from functools import partial
 from typing import Any, TypeVar
 
-from billing import reports
+from billing import exports, flows, focus, pages, reports, waits
 from billing.drain import Drain
+from billing.flows import FlowRow
 from billing.ledger import Entry
-from billing.reports import By, FlowRow, SpendRow
+from billing.pages import Cursor
+from billing.reports import Asked, Report
 from billing.store import Store, StoreError
+from billing.sums import SpendRow, Where
+from billing.waits import Waited
+from gateway import savings
 from gateway.errors import Refusal
+from gateway.savings import Saved
+from gateway.setup import Setup
 
 FLUSH_WITHIN_S = 2.0
 READ_WITHIN_S = 20.0
 # Of the threads that the drain needs too; a report that hangs keeps one of these only.
 READERS_MAX = 2
+# What a page shows of a period beside its days, read at once and added up in each way.
+WAYS = ("provider", "model", *flows.WAY)
+# What its days are drawn from.
+DAY_NUMBERS = (
+    "requests", "attempts", "tokens_in", "tokens_out", "cost_pico", "least_pico", "most_pico",
+    "unbounded",
+)  # fmt: skip
 T = TypeVar("T")
 
 
@@ -39,7 +53,8 @@ class Books:
     """Reads the ledger in worker threads; ``zone`` is where its days begin.
 
     Every method first moves the journal on, so that a call just made is seen, and raises
-    ``Refusal`` (``ledger_unavailable``, 503) where the ledger cannot be read in time.
+    ``Refusal``: ``ledger_unavailable`` (503) where the ledger cannot be read in time,
+    ``invalid_request`` for more than a report can hold.
     """
 
     def __init__(self, store: Store, drain: Drain, zone: tzinfo) -> None:
@@ -47,6 +62,7 @@ class Books:
         self._store = store
         self._drain = drain
         self._readers = asyncio.Semaphore(READERS_MAX)
+        self._exporting = False
 
     @property
     def waiting(self) -> int:
@@ -59,40 +75,95 @@ class Books:
         return self._drain.last_error
 
     async def spend(
-        self, by: By, since: datetime | None, until: datetime | None
-    ) -> tuple[list[SpendRow], SpendRow]:
-        """Return sums from ``since`` to before ``until`` in groups, and as one total."""
-        engine = self._store.engine
+        self, asked: Asked, *, with_waits: bool = False
+    ) -> tuple[Report, Waited | None]:
+        """Return sums in groups and as one total; and percentiles, where they are wanted."""
 
-        def both() -> tuple[list[SpendRow], SpendRow]:
-            grouped = reports.spend(engine, by, since, until, self.zone)
-            return grouped, reports.total(engine, since, until)
+        def both() -> tuple[Report, Waited | None]:
+            found = reports.spend(self._store, asked)
+            return found, waits.waited(self._store, asked) if with_waits else None
 
         return await self._read(both)
 
-    async def last(self, count: int, before: str | None = None) -> list[Entry]:
-        """Return the newest entries, or those older than the attempt id ``before``."""
-        return await self._read(partial(reports.last, self._store.engine, count, before))
+    async def saved(self, setup: Setup, asked: Asked, spent: SpendRow) -> Saved | None:
+        """Return what was saved against the config's baseline; None: it has none, or no calls."""
+        if not spent.attempts:
+            return None
+        return await self._read(partial(savings.of, self._store, setup, asked, spent))
 
-    async def flows(self, since: datetime | None, until: datetime | None) -> list[FlowRow]:
+    async def last(self, count: int) -> list[Entry]:
+        """Return the newest entries."""
+        return await self._read(partial(pages.last, self._store, count))
+
+    async def page(
+        self,
+        count: int,
+        before: Cursor | None,
+        since: datetime | None,
+        until: datetime | None,
+        where: Where,
+    ) -> list[Entry]:
+        """Return the newest entries of a time that ``where`` lets; those before a cursor."""
+        return await self._read(
+            partial(pages.page, self._store, count, before, since, until, where)
+        )
+
+    async def flows(self, asked: Asked) -> list[FlowRow]:
         """Return what label of data went to which operator and place."""
-        return await self._read(partial(reports.flows, self._store.engine, since, until))
+        return await self._read(partial(flows.flows, self._store, asked))
 
     async def overview(self, since: datetime, until: datetime, count: int) -> Overview:
         """Return a period's sums, and the ``count`` newest entries of any time."""
-        engine, zone = self._store.engine, self.zone
+        asked = Asked(WAYS, since, until, self.zone)
 
         def all_of_it() -> Overview:
+            rows, total = reports.grouped(self._store, asked)
+            days, _ = reports.grouped(self._store, replace(asked, by=("day",)), DAY_NUMBERS)
             return Overview(
-                total=reports.total(engine, since, until),
-                days=reports.spend(engine, "day", since, until, zone),
-                providers=reports.spend(engine, "provider", since, until, zone),
-                models=reports.spend(engine, "model", since, until, zone),
-                flows=reports.flows(engine, since, until),
-                entries=reports.last(engine, count),
+                total=total,
+                days=days,
+                providers=reports.folded(rows, 0),
+                models=reports.folded(rows, 1),
+                flows=flows.folded(rows, WAYS),
+                entries=pages.last(self._store, count),
             )
 
         return await self._read(all_of_it)
+
+    async def export(
+        self, form: str, since: datetime | None, until: datetime | None, where: Where
+    ) -> Iterator[bytes]:
+        """Return the entries of a time as a file, piece by piece; one export at a time.
+
+        The pieces have to be read in a worker thread, and the iterator closed. Raises ``Refusal``
+        (``rate_limited``) while another is under way.
+        """
+        if self._exporting:
+            raise Refusal("rate_limited", "another export is under way; ask when it has ended")
+        store = self._store
+
+        def pieces() -> Iterator[bytes]:
+            try:
+                if form == "focus":
+                    yield from focus.focus(store, since, until, where)
+                else:
+                    yield from exports.FORMS[form](pages.each(store, since, until, where))
+            finally:
+                self._exporting = False
+
+        made, begun = pieces(), False
+        self._exporting = True
+        try:
+            # What is wrong with the question shows with the first piece, before any answer.
+            first = await self._read(partial(next, made))
+            begun = True
+        finally:
+            self._exporting = begun
+        return _after(first, made)
+
+    async def read(self, report: Callable[[Store], T]) -> T:
+        """Return what a report of another room makes of the ledger."""
+        return await self._read(partial(report, self._store))
 
     async def _read(self, report: Callable[[], T]) -> T:
         try:
@@ -105,7 +176,11 @@ class Books:
                 return await asyncio.shield(reading)
         except TimeoutError:
             why = f"no answer within {READ_WITHIN_S:.0f} s"
-        except (StoreError, ValueError, OverflowError) as fault:
+        except ValueError as fault:
+            raise Refusal("invalid_request", f"this cannot be reported: {fault}") from None
+        except exports.MissingError as fault:
+            raise Refusal("invalid_request", str(fault)) from None
+        except (StoreError, OverflowError) as fault:
             why = str(fault).removeprefix("the ledger cannot be read: ")
         raise Refusal("ledger_unavailable", f"the ledger cannot be read: {why}")
 
@@ -122,3 +197,8 @@ class Books:
         self._readers.release()
         if not reading.cancelled():
             reading.exception()  # somebody has looked, even if nobody waits any more
+
+
+def _after(first: bytes, others: Iterator[bytes]) -> Iterator[bytes]:
+    yield first
+    yield from others

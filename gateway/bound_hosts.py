@@ -6,7 +6,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
-from gateway.config import OwnModelForm, ProviderForm
+from gateway.config_providers import OwnModelForm, ProviderForm
 from providers.catalog import Catalog
 from providers.host import Host, Model
 

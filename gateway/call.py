@@ -11,8 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from billing.budgets import Holder
 from billing.limits import Hold
 from gateway.auth import Principal
+from gateway.debt import NOT_OWING, Owing
 from gateway.entrance import Entrance
 from gateway.errors import Refusal
 from gateway.lanes import Lanes
@@ -20,6 +22,7 @@ from gateway.recall import Recall
 from gateway.record import Record
 from gateway.setup import Candidates, Setup
 from providers import json_body, tokens
+from providers.usage import TOKENS_MAX
 from providers.wires.wire import BadRequestError, Json, Peek, Wire
 from routing.expected import COLD, Warm
 from routing.facts import UNKNOWN_MONEY, RequestFacts
@@ -29,7 +32,9 @@ from routing.route import Route, Size, money
 from routing.wish import ASKABLE, Wish
 
 NO_TEXT = frozenset({"images", "files", "audio"})
-TAGS_MAX, TAG_MAX_CHARS, SESSION_MAX_CHARS = 16, 64, 128
+# No host gives so many answers to one call, nor searches so often for it.
+ANSWERS_MAX, SEARCHES_MAX = 10**6, 10**4
+TAGS_MAX, TAG_MAX_CHARS, SESSION_MAX_CHARS, USER_MAX_CHARS = 16, 64, 128, 128
 
 
 @dataclass(slots=True)
@@ -37,8 +42,9 @@ class Call:
     """One admitted request: what every attempt at it needs.
 
     ``candidates`` is what the config says of the model asked for, ``decision`` how its routes were
-    chosen, in the ledger's form. ``conversation`` is the key of the one that it belongs to, None
-    where that does not matter, and ``warm`` what of it was in which route's cache.
+    chosen, in the ledger's form. ``who`` is whose call it is, as budgets tell them apart.
+    ``conversation`` is the key of the one that it belongs to, None where that does not matter, and
+    ``warm`` what of it was in which route's cache.
     """
 
     entrance: Entrance
@@ -55,10 +61,17 @@ class Call:
     plan: Plan
     lanes: Lanes
     size: Size
+    who: Holder
     hold: Hold
     decision: str
+    owing: Owing = NOT_OWING
     conversation: bytes | None = None
     warm: Mapping[str, Warm] = field(default_factory=lambda: COLD)
+
+    @property
+    def user(self) -> str:
+        """For whom the client says that it asks, where its key is believed; else ""."""
+        return self.who.user or ""
 
     @property
     def stay(self) -> str:
@@ -98,6 +111,24 @@ class Asked:
     tags: frozenset[str]
     session: str
     prefer: Wish | None
+
+
+def holder(principal: Principal, facts: RequestFacts, peek: Peek) -> Holder:
+    """Return whose call it is, as budgets tell them apart."""
+    user = None
+    if principal.trust_user:
+        user = peek.user[:USER_MAX_CHARS]
+        if not user.isprintable():
+            user = "".join(sign for sign in user if sign.isprintable())
+    return Holder(
+        principal.name,
+        principal.team,
+        user,
+        facts.tags,
+        facts.label,
+        facts.model,
+        facts.entry or "",
+    )
 
 
 def new_id() -> str:
@@ -212,9 +243,13 @@ def goes_on(candidates: Candidates, peek: Peek, wire: Wire) -> bool:
 
 def size_of(peek: Peek) -> Size:
     """Return the most tokens that a request can cost, and how long its prompt is at least."""
-    output = peek.max_output * peek.n if peek.max_output is not None else None
+    # Clients state any number, and a host may take a smaller one for it: the ledger has to hold it.
+    answers, searches = min(peek.n, ANSWERS_MAX), min(peek.searches, SEARCHES_MAX)
+    limit = peek.max_output
+    output = min(limit * answers, TOKENS_MAX) if limit is not None else None
     size = peek.text_bytes
-    if peek.needs & NO_TEXT:
-        # Their bytes say nothing of tokens.
-        return Size(tokens.at_most(size), output, peek.n)
-    return Size(tokens.at_most(size), output, peek.n, tokens.estimate(size), tokens.at_least(size))
+    # The bytes of pictures and files say nothing of tokens.
+    tells = not peek.needs & NO_TEXT
+    likely, least = (tokens.estimate(size), tokens.at_least(size)) if tells else (0, 0)
+    most = tokens.at_most(size)
+    return Size(most, output, answers, likely, least, peek.tier, searches, is_open=not tells)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from difflib import get_close_matches
 
-from billing.limits import Hold, OverLimitError
+from billing.budgets import Holder
+from billing.limits import Hold, OverLimitError, StateAwayError
 from billing.money import usd_text
-from gateway.auth import Principal
 from gateway.config_models import ModelForm
 from gateway.conversations import cache_marks
+from gateway.debt import DebtError, Owing
 from gateway.errors import Refusal
 from gateway.house import House
 from gateway.setup import Candidates, Setup
@@ -21,8 +23,14 @@ from routing.expected import Expected, View
 from routing.facts import RequestFacts
 from routing.outlook import Outlook
 from routing.plan import Dropped, Plan, plan
-from routing.route import Size
+from routing.route import Route, Size
 from routing.wish import Wish
+
+# The most that each route can cost, by its name; None: nobody knows.
+Costs = dict[str, int | None]
+MostOf = Callable[[Route, datetime, Size], int | None]
+UNPRICED = "no known price, under a budget"
+AWAY_RETRY_S = 2.0
 
 
 def candidates_for(setup: Setup, model: str) -> Candidates:
@@ -65,7 +73,8 @@ def view_of(
     output = house.answers.expect(facts.key, peek.model, peek.n, size.output_tokens)
     expected = Expected(tokens.estimate(peek.text_bytes), output, *cache_marks(raw))
     warm = house.affinity.warm(key, now)
-    return View(now, expected, house.outlook.speed, warm, house.draw())
+    shadow = house.windows.shadow
+    return View(now, expected, house.outlook.speed, warm, house.draw(), shadow)
 
 
 def no_route(planned: Plan) -> Refusal:
@@ -108,9 +117,9 @@ def not_tried(planned: Plan) -> str:
     return f" (not tried: {'; '.join(kept_out)})" if kept_out else ""
 
 
-def set_aside(
+async def set_aside(
     house: House,
-    principal: Principal,
+    who: Holder,
     planned: Plan,
     size: Size,
     peek: Peek,
@@ -121,47 +130,115 @@ def set_aside(
     """Hold the most that this call can cost: twice where two may answer. Raises ``Refusal``.
 
     ``rated`` False: it does not count as one of the key's requests.
-    Under a budget a route without a known price is left out: what cannot be priced cannot be held.
-    So is one that may cost more than is left, as long as another costs less: a model at home stays
-    there when the money is spent.
+    Under a budget a route without a known price is left out: what cannot be priced cannot be held,
+    unless the config allows it. So is one that may cost more than is left, as long as another costs
+    less: a model at home stays there when the money is spent. What is of one provider alone is held
+    by each attempt; here its routes are left out where there is no room.
     """
     limits = house.limits
-    most: int | None = 0
-    if limits.has_budgets and limits.budgeted(principal.name, principal.team):
+    costs: Costs = {}
+    if limits.has_budgets:
         two = form is not None and (form.hedge is not None or form.continue_streams)
-        planned, most = affordable(house, principal, planned, size, 2 if two else 1)
+        most_of = routes.hold_most if house.setup.config.unpriced == "allow" else routes.ceiling
+        costs = _costs(planned, size, 2 if two else 1, most_of)
+        planned = _within_providers(house, who, planned, costs)
+    is_bound = limits.has_budgets and limits.budgeted(who)
+    if is_bound and house.setup.config.unpriced == "refuse":
+        planned = _priced(planned, costs)
     likely = tokens.estimate(peek.text_bytes) + (size.output_tokens or 0)
+    while True:
+        known = [usd for route in planned.routes if (usd := costs.get(route.name)) is not None]
+        most = max(known, default=None) if is_bound else 0
+        if is_bound and planned.routes and most is None:
+            most = 0  # allowed without a price: it is counted when it is known
+        try:
+            return planned, await limits.hold(who, likely, most, rated=rated)
+        except OverLimitError as over:
+            cheaper = _under(planned, costs, over.left)
+            if cheaper is planned:
+                raise Refusal(over.code, over.message, retry_after_s=over.retry_after_s) from None
+            planned = cheaper
+        except StateAwayError as away:
+            return planned, on_debt(house, who, most, away)
+
+
+def on_debt(house: House, who: Holder, most: int | None, away: StateAwayError) -> Hold:
+    """Return a hold on debt, while what is left cannot be known. Raises ``Refusal``."""
     try:
-        hold = limits.hold(principal.name, principal.team, likely, most, rated=rated)
-    except OverLimitError as over:
-        raise Refusal(over.code, over.message, retry_after_s=over.retry_after_s) from None
-    return planned, hold
+        return OnDebt(house.debt.take(who.key, most, uncounted=True))
+    except DebtError as fault:
+        raise Refusal(
+            "ledger_unavailable",
+            f"the server that limits are counted at cannot be reached ({away}), and a call that "
+            f"cannot be counted is not let in: {fault}",
+            retry_after_s=AWAY_RETRY_S,
+        ) from None
 
 
-def affordable(
-    house: House, principal: Principal, planned: Plan, size: Size, times: int
-) -> tuple[Plan, int | None]:
-    """Return the plan less the routes that a budget keeps out, and the most that it can cost.
+class OnDebt(Hold):
+    """What a call owes that was let in uncounted, settled like any hold."""
 
-    ``times`` is how many answers may have to be paid.
-    """
+    __slots__ = ("_owing",)
+
+    def __init__(self, owing: Owing) -> None:
+        self._owing = owing
+
+    def settle(self, cost: int | None, tokens: int) -> int:
+        """Put what it cost in the place of the most that it might have."""
+        del tokens
+        self._owing.settle(cost)
+        return 0
+
+
+def _costs(planned: Plan, size: Size, times: int, most_of: MostOf) -> Costs:
+    """Return the most that each route can cost, 1e-12 dollars, None where that is unknown."""
     now = datetime.now(UTC)
-    left = house.limits.left(principal.name, principal.team)
-    most = {route.name: routes.ceiling(route, now, size) for route in planned.routes}
-    known = {name: usd * times for name, usd in most.items() if usd is not None}
-    cheapest = min(known.values(), default=None)
+    most = {route.name: most_of(route, now, size) for route in planned.routes}
+    return {name: usd * times if usd is not None else None for name, usd in most.items()}
+
+
+def _priced(planned: Plan, costs: Costs) -> Plan:
+    unknown = [route for route in planned.routes if costs[route.name] is None]
+    return without(planned, [Dropped(route, "price", "", UNPRICED) for route in unknown])
+
+
+def _within_providers(house: House, who: Holder, planned: Plan, costs: Costs) -> Plan:
+    """Return the plan less the routes whose provider's own budget has no room for them."""
+    if not house.limits.per_route:
+        return planned
     dropped = []
     for route in planned.routes:
-        usd = most[route.name]
-        if usd is None:
-            dropped.append(Dropped(route, "price", "", "no known price, under a budget"))
-        elif usd * times > left and cheapest is not None and cheapest <= left:
-            what = (
-                f"it may cost up to {usd_text(usd)} USD, and the budget has {usd_text(left)} left"
-            )
-            dropped.append(Dropped(route, "budget", "", what))
-            del known[route.name]
-    return without(planned, dropped), max(known.values(), default=None)
+        left, most = house.limits.room(who, route.provider), costs[route.name]
+        if left is None:
+            continue
+        if most is None and house.setup.config.unpriced == "refuse":
+            dropped.append(Dropped(route, "price", "", UNPRICED))
+        elif (most or 0) > left:
+            whose = f"the budget of {route.provider}"
+            dropped.append(Dropped(route, "budget", "", _too_dear(most or 0, left, whose)))
+    if dropped and len(dropped) == len(planned.routes):
+        said = "; ".join(f"{drop.route.name}: {drop.reason}" for drop in dropped)
+        raise Refusal("budget_exceeded", f"no route is within its provider's budget: {said}")
+    return without(planned, dropped)
+
+
+def _under(planned: Plan, costs: Costs, left: int | None) -> Plan:
+    """Return the plan less the routes that may cost more than is left, if another costs less."""
+    if left is None:
+        return planned
+    fitting = [name for route in planned.routes if (costs.get(name := route.name) or 0) <= left]
+    if not fitting:
+        return planned
+    dropped = [
+        Dropped(route, "budget", "", _too_dear(costs[route.name] or 0, left, "the budget"))
+        for route in planned.routes
+        if route.name not in fitting
+    ]
+    return without(planned, dropped)
+
+
+def _too_dear(usd: int, left: int, whose: str) -> str:
+    return f"it may cost up to {usd_text(usd)} USD, and {whose} has {usd_text(left)} left"
 
 
 def without(planned: Plan, dropped: list[Dropped]) -> Plan:

@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 import typer
 
-# name -> one line of help; the module is gateway.commands.<name>
+# name -> one line of help; the module is gateway.commands.<name>, or what ROOMS says
 COMMANDS: Mapping[str, str] = MappingProxyType(
     {
         "serve": "Run the gateway.",
@@ -26,10 +26,18 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "diff": "What a proposed config would have changed of past requests.",
         "compare": "A model's route against its shadow: cost, time, answers.",
         "spend": "What was spent, by provider, model, day, key, label, …",
+        "flows": "Which data went to which operator and place, and when.",
+        "whatif": "What the calls of the past would have cost elsewhere.",
+        "reconcile": "A provider's bill against the ledger: differences, causes.",
+        "budgets": "What is spent and left, and when it will be used up.",
+        "ledger": "The books: verify, export, roll off months, go back.",
+        "plans": "Subscriptions: what they took in, cost and saved; what is left.",
+        "home": "What answering at home costs, marginal and full, beside an API.",
         "connect": "Point a client here: print, write, or run with what it needs.",
         "doctor": "What is installed, reachable and set; never the value of a key.",
     }
 )
+ROOMS: Mapping[str, str] = MappingProxyType({"ledger": "ledger_group"})
 NOT_SO = 1
 INTERRUPTED = 130
 
@@ -52,7 +60,7 @@ def build(arguments: Sequence[str]) -> typer.Typer:
         if name != asked:
             app.command(name, help=text)(_not_loaded)
             continue
-        module = importlib.import_module(f"gateway.commands.{name}")
+        module = importlib.import_module(f"gateway.commands.{ROOMS.get(name, name)}")
         if hasattr(module, "app"):
             app.add_typer(module.app, name=name, help=text)
         else:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, tzinfo
+from decimal import Decimal
 from math import ceil
 from typing import Any
 
@@ -82,7 +84,7 @@ def told(found: Condition) -> dict[str, Any]:
             {"group": group, "frees_in_s": ceil(left)}
             for group, left in sorted(found.cooling.items())
         ],
-        "windows": [_window(used) for used in found.windows],
+        "windows": [told_window(used) for used in found.windows],
         "queue": queue
         and {
             "running": queue.running,
@@ -110,13 +112,34 @@ def _route(route: RouteNow) -> dict[str, Any]:
     }
 
 
-def _window(used: Used) -> dict[str, Any]:
+def told_window(used: Used, zone: tzinfo = UTC) -> dict[str, Any]:
+    """Return what is used of a plan's window as plain data; ``told_at`` is in ``zone``."""
     return {
         "plan": used.plan,
         "per": used.window.per,
         "starts": used.window.starts or None,
         "unit": used.window.unit,
-        "used": used.used,
-        "most": used.most,
+        "used": figure(used.used),
+        "most": figure(used.most),
         "frees_in_s": ceil(used.frees_in_s),
+        "ends_in_s": used.ends_in_s if used.ends_in_s is None else ceil(used.ends_in_s),
+        "full_in_s": used.full_in_s if used.full_in_s is None else ceil(used.full_in_s),
+        "by": by(used),
+        "told_at": used.told_at
+        and datetime.fromtimestamp(used.told_at, zone).isoformat(timespec="seconds"),
+        "unweighed": used.unweighed,
     }
+
+
+def by(used: Used) -> str | None:
+    """Return whose word a figure is: ``vendor`` or ``count``; None where there is no figure."""
+    if used.used is None:
+        return None
+    return "count" if used.told_at is None else "vendor"
+
+
+def figure(number: Decimal | None) -> int | str | None:
+    """Return an amount for JSON: a whole one as a number, another exactly as text."""
+    if number is None:
+        return None
+    return int(number) if number == number.to_integral_value() else f"{number.normalize():f}"

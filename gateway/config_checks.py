@@ -5,11 +5,23 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterator
 from importlib.util import find_spec
+from urllib.parse import urlsplit
 
-from gateway import anywhere, constraints, detecting, ledger_hosts, urls
+from gateway import (
+    anywhere,
+    config_budgets,
+    config_debt,
+    config_plan_checks,
+    config_price_checks,
+    constraints,
+    detecting,
+    ledger_hosts,
+    urls,
+)
 from gateway.bound_hosts import bound_host
-from gateway.config import Config, ProviderForm, matching
+from gateway.config import Config, matching
 from gateway.config_models import ModelForm
+from gateway.config_providers import ProviderForm
 from gateway.plan_terms import terms_against
 from gateway.problems import Fault, Place
 from gateway.signing import SIGNED
@@ -47,13 +59,22 @@ def faults(config: Config, policy: Policy | None) -> Iterator[Fault]:
     yield from _keys(config, policy)
     if policy is not None:
         yield from constraints.faults(config, policy)
-    yield from _budgets(config)
+    yield from _budgets(config, policy)
+    yield from config_debt.faults(config.debt_usd, config.keys)
     yield from detecting.faults(config, policy)
 
 
 def _home_only(config: Config) -> Iterator[Fault]:
     if config.egress != "home_only":
         return
+    at = urlsplit(config.state).hostname
+    if at is not None and not urls.is_home(at):
+        what = f"egress is home_only, and the server at {at} is not known to be at home"
+        yield Fault(("state",), what, "one on this machine or its network, or memory")
+    for budget, url in config_budgets.webhooks(config.webhook, config.budgets).items():
+        if not urls.is_private(url):
+            what = f"egress is home_only, and alerts of budget {budget!r} would leave the house"
+            yield Fault(("budgets",), what, "a webhook at home, or none")
     for host in ledger_hosts.away(config.ledger, os.environ):
         what = f"egress is home_only, and the database at {host} is not known to be at home"
         yield Fault(("ledger",), what, "one on this machine or its network, or sqlite:///FILE")
@@ -79,21 +100,19 @@ def _alias(config: Config, name: str, said: str) -> Iterator[Fault]:
         yield Fault(place, f"alias {name!r} leads back to itself", right)
 
 
-def _budgets(config: Config) -> Iterator[Fault]:
-    keys = [key.name for key in config.keys]
-    teams = [key.team for key in config.keys if key.team is not None]
-    names = [budget.name for budget in config.budgets]
-    for number, budget in enumerate(config.budgets):
-        place = ("budgets", number)
-        if budget.name in names[:number]:
-            right = "each budget has a name of its own"
-            yield Fault((*place, "name"), f"a second budget is called {budget.name!r}", right)
-        if budget.key is not None and budget.key not in keys:
-            right = nearest(budget.key, keys) if keys else "add it under keys"
-            yield Fault((*place, "key"), f"there is no key {budget.key!r}", right)
-        if budget.team is not None and budget.team not in teams:
-            right = nearest(budget.team, teams) if teams else "give a key that team"
-            yield Fault((*place, "team"), f"no key is of team {budget.team!r}", right)
+def _budgets(config: Config, policy: Policy | None) -> Iterator[Fault]:
+    names = {
+        "key": [key.name for key in config.keys],
+        "team": [key.team for key in config.keys if key.team is not None],
+        "provider": list(config.providers),
+        "model": list(config.models),
+    }
+    if policy is not None:
+        names["label"] = list(policy.labels)
+    users = any(key.trust_user for key in config.keys)
+    yield from config_budgets.named(config.budgets, names, users=users)
+    if config.webhook is not None:
+        yield from config_budgets.webhook_faults(("webhook",), config.webhook)
 
 
 def _server(config: Config) -> Iterator[Fault]:
@@ -202,6 +221,9 @@ def catalogue_faults(config: Config, catalog: Catalog, partly: Collection[str]) 
         if name not in partly:
             yield from _address(place, form, host)
     yield from _models(config, catalog)
+    bound = {name: _bound(config, catalog, name) for name in config.providers}
+    hosts = {name: host for name, host in bound.items() if host is not None}
+    yield from config_price_checks.faults(config, hosts)
 
 
 def _address(place: tuple[str, str], form: ProviderForm, host: Host) -> Iterator[Fault]:
@@ -258,6 +280,7 @@ def _account(
     elif form.tier is not None and host.plan is not None and form.tier not in host.plan.tiers:
         what = f"{host.plan.name} has no tier {form.tier!r}"
         yield Fault((*place, "tier"), what, nearest(form.tier, host.plan.tiers))
+    yield from config_plan_checks.faults(place, form, host)
 
 
 def _anywhere(

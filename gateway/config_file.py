@@ -284,6 +284,7 @@ def _placed(config: Config, folder: Path) -> Config:
             "providers": MappingProxyType(providers),
             "ledger": ledger,
             "journal": folder / config.journal,
+            "keep": config.keep.model_copy(update={"archive": folder / config.keep.archive}),
             "catalog": tuple(folder / other for other in config.catalog),
         }
     )

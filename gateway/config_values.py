@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, tzinfo
 from decimal import Decimal
 from types import MappingProxyType
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
@@ -16,7 +17,9 @@ from gateway.problems import WrongError
 from routing.groups import KNOWN as COUNTRIES
 from routing.policy_form import nearest
 
+STATES = ("redis", "rediss", "valkey", "valkeys")
 PRICE_MOST_USD = 1000  # per million tokens: above it, the unit is wrong
+PLACES_MOST = 30
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _HASH = re.compile(r"sha256:[0-9a-f]{64}")
@@ -68,6 +71,14 @@ def _country(value: str) -> str:
     return value
 
 
+def _places(value: Decimal) -> Decimal:
+    """Refuse 1e-999999: as a fraction it has a million digits, to multiply with at each call."""
+    exponent = value.as_tuple().exponent
+    if isinstance(exponent, int) and exponent < -PLACES_MOST:
+        raise WrongError(f"has more than {PLACES_MOST} places behind the point", "fewer of them")
+    return value
+
+
 def _price(value: Decimal) -> Decimal:
     if value > PRICE_MOST_USD:
         raise WrongError(
@@ -114,9 +125,20 @@ def _forwarded(value: str) -> str:
     return name
 
 
-def _state(value: object) -> object:
-    if isinstance(value, str) and value.startswith(("redis:", "rediss:", "valkey:")):
-        raise WrongError("is not supported in this version", "memory")
+def _state(value: str) -> str:
+    # It may hold a password: no message repeats it.
+    right = "memory, or redis://host:6379/0 (rediss, valkey and valkeys likewise)"
+    if value == "memory":
+        return value
+    try:
+        parts = urlsplit(value)
+        port = parts.port
+    except ValueError:
+        raise WrongError("is no address", right) from None
+    if parts.scheme not in STATES or not parts.hostname or port == 0:
+        raise WrongError("is neither memory nor a Redis or Valkey server", right)
+    if not re.fullmatch(r"(/[0-9]*)?", parts.path) or parts.query or parts.fragment:
+        raise WrongError("has more than the number of a database after the host", right)
     return value
 
 
@@ -126,13 +148,15 @@ Name = Annotated[str, AfterValidator(_name)]
 Text = Annotated[str, AfterValidator(_text)]
 Country = Annotated[str, AfterValidator(_country)]
 Seconds = Annotated[float, Number, Field(gt=0, le=7200, allow_inf_nan=False)]
-Usd = Annotated[Decimal, Number, Field(ge=0, le=10**9, allow_inf_nan=False)]
-PerMillion = Annotated[Decimal, Number, Field(ge=0, allow_inf_nan=False), AfterValidator(_price)]
+Places = AfterValidator(_places)
+Usd = Annotated[Decimal, Number, Field(ge=0, le=10**9, allow_inf_nan=False), Places]
+PerMillion = Annotated[
+    Decimal, Number, Field(ge=0, allow_inf_nan=False), Places, AfterValidator(_price)
+]
 Ledger = Annotated[str, AfterValidator(_ledger)]
 KeyHash = Annotated[str, AfterValidator(_hash)]
 Forwarded = Annotated[str, AfterValidator(_forwarded)]
-Period = Literal["minute", "hour", "day", "week", "month"]
-State = Annotated[Literal["memory"], BeforeValidator(_state)]
+State = Annotated[str, AfterValidator(_state)]
 
 
 def nothing() -> Mapping[str, Any]:

@@ -10,11 +10,12 @@ import asyncio
 
 from msgspec.structs import replace as copied
 
+from gateway.attempt import Attempt
 from gateway.front import ClientGoneError, Send, plain_header
 from gateway.house import House
 from gateway.lanes import Cannot
 from gateway.relay import relay
-from gateway.settle import Attempt
+from gateway.route_holds import NoRoomError, held_at
 from gateway.translate import Translated
 from gateway.tries import Tries
 from gateway.watching import watched
@@ -42,13 +43,20 @@ async def continued(tries: Tries, broken: Attempt, send: Send) -> bool:
         lane = call.lanes.with_request(so_far(call.lanes.neutral(), reader.text)).of(route)
         if isinstance(lane, Cannot):
             continue
+        try:
+            held = await held_at(house, call, route)
+        except NoRoomError as full:
+            tries.passed.append((route, str(full), full.frees_in_s))
+            continue
         endpoint = house.health.choose(route, call.stay)
         if endpoint is None:
+            held.settle(0, 0)
             continue
         tries.number += 1
         attempt = Attempt(
             call, route, lane, tries.number, endpoint, purpose="continue", resumes=reader
         )
+        attempt.held = held
         attempt.committed = True
         attempt.notes.append(f"goes on after {broken.route.name} broke off")
         mark = b": continued by " + plain_header(route.name) + b"\n\n"

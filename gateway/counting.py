@@ -11,12 +11,13 @@ import asyncio
 import msgspec
 
 from gateway.asking import asked
+from gateway.attempt import Attempt
 from gateway.call import Call
 from gateway.errors import Refusal
 from gateway.front import JSON, Headers, Send, send_body
 from gateway.house import House
 from gateway.lanes import Cannot
-from gateway.settle import Attempt, settle
+from gateway.settle import settle
 from gateway.watching import watched
 from providers import tokens
 from providers.errors import UpstreamError

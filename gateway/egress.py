@@ -19,12 +19,13 @@ from providers.auth.asked import asked_at
 from providers.client import environment_proxy
 from providers.guard import Allowed, Place, place_of
 
-Purpose = Literal["provider", "credential", "ledger", "proxy"]
+Purpose = Literal["provider", "credential", "ledger", "state", "webhook", "proxy"]
+REDIS_PORT = 6379
 # What other programs of this kind contact beside, and this one never does.
 NOBODY: Mapping[str, str] = {
     "price updates": "none (prices come with the program and from the config)",
     "telemetry": "none",
-    "webhooks": "none",
+    "webhooks": "none but those that the config names for alerts of budgets",
 }
 
 
@@ -56,9 +57,12 @@ def contacts(setup: Setup, environment: Mapping[str, str]) -> list[Contact]:
     found = [one for owner in setup.providers.values() for one in _of_provider(owner, environment)]
     direct = [replace(one, proxy=_proxy(one)) for one in found]
     home_only = setup.config.egress == "home_only"
+    told = [replace(one, proxy=_proxy(one)) for one in _webhooks(setup)]
+    direct += told
     return [
         *direct,
         *_ledger(setup.config.ledger, environment),
+        *_state(setup.config.state),
         *_proxies(direct, home_only=home_only),
     ]
 
@@ -102,6 +106,26 @@ def _ledger(ledger: str, environment: Mapping[str, str]) -> Iterator[Contact]:
     for host, port in ledger_hosts.places(ledger, environment):
         reason = "the ledger's database; its driver is C code, so the host is checked at the start"
         yield Contact(host, port, "postgresql", "ledger", "ledger", reason)
+
+
+def _state(state: str) -> Iterator[Contact]:
+    host, port = place_of(state)
+    if host:
+        reason = "the server at which rates and budgets are counted"
+        yield Contact(host, port or REDIS_PORT, "redis", "state", "state", reason)
+
+
+def _webhooks(setup: Setup) -> Iterator[Contact]:
+    """Give where alerts go; of an address no more than its host is shown."""
+    home_only = setup.config.egress == "home_only"
+    budgets: dict[tuple[str, Place], list[str]] = {}
+    for budget, url in setup.webhooks.items():
+        budgets.setdefault((urlsplit(url).scheme, place_of(url)), []).append(budget)
+    for (scheme, (host, port)), names in budgets.items():
+        away = home_only and not urls.is_home(host)
+        not_now = "egress is home_only" if away else ""
+        reason = f"alerts of budgets: {', '.join(names)}"
+        yield Contact(host, port, scheme, "webhook", "budgets", reason, not_now=not_now)
 
 
 def _proxy(one: Contact) -> str:

@@ -16,6 +16,7 @@ from gateway.errors import Refusal
 from gateway.front import ClientGoneError, Receive, Send, headers_of, send_refusal
 from gateway.house import House
 from gateway.record import Record
+from gateway.route_holds import overran
 from gateway.shadowing import drawn, follow
 from providers.wires.wire import Wire
 
@@ -89,7 +90,8 @@ async def _serve(house: House, call: Call, receive: Receive, send: Send) -> None
     finally:
         watcher.cancel()
         used = sum(e.prompt_tokens + e.completion_tokens for e in call.record.attempts)
-        call.hold.settle(call.record.most_pico, used)
+        overran(house, call, call.hold.settle(call.record.most_pico, used))
+        call.owing.settle(call.record.most_pico)
         if shadow is not None:
             follow(house, call, shadow)
 

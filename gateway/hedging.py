@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from gateway.attempt import Attempt
 from gateway.ending import end
 from gateway.front import Message, Send
 from gateway.house import House
-from gateway.settle import Attempt
 from routing.route import Route
 
 

@@ -58,7 +58,7 @@ async def judged(house: House, call: Call, judge: str, theirs: str, shadows: str
         routes = [route for route in asking.candidates.routes if asking.may(route)]
         if not routes:
             raise NotAskedError("policy")
-        attempt = ready(house, asking, routes, asking.candidates.wish, "judge")
+        attempt = await ready(house, asking, routes, asking.candidates.wish, "judge")
     except Refusal:
         house.metrics.count("judges", (judge, "capability"))
         return

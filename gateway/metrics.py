@@ -31,6 +31,9 @@ COUNTERS: Mapping[str, tuple[str, tuple[str, ...]]] = MappingProxyType(
         "cache_lost_usd": ("What they cost", ("route",)),
         "egress_refused": ("Connections that the egress list does not allow", ("host",)),
         "judges": ("Questions to a judge of shadows", ("model", "result")),
+        "unreconciled": ("Answers whose own figures contradict each other", ("route",)),
+        "budget_overrun_usd": ("Cost over what budgets had set aside", ("key",)),
+        "budget_alerts": ("Alerts of budgets", ("budget", "result")),
         "shadows": ("Copies of calls sent to a shadow route", ("route", "result")),
     }
 )

@@ -117,14 +117,23 @@ async def healthz() -> dict[str, str]:
 
 @router.get("/readyz")
 async def readyz(request: Request) -> JSONResponse:
-    """Whether calls can be taken: the journal is writable, servers at home are up or given up."""
+    """Whether calls can be taken: the journal is writable, servers at home are up or given up.
+
+    A database that is away keeps no call out, so that it is told as a trouble only.
+    """
     house = house_of(request)
     waiting = [name for name, server in house.launched.items() if server.state.phase == "starting"]
     problems = [f"{name} is starting" for name in waiting]
+    trouble = [house.books.trouble] if house.books.trouble else []
     if house.unsaved and not house.ledger_works():
-        problems.append(f"the journal cannot be written: {house.trouble}")
+        said = f"the journal cannot be written: {house.trouble}"
+        (trouble if house.debt.is_allowed else problems).append(said)
     return JSONResponse(
-        {"status": "ready" if not problems else "not ready", "waiting_for": problems},
+        {
+            "status": "ready" if not problems else "not ready",
+            "waiting_for": problems,
+            "trouble": trouble,
+        },
         status_code=503 if problems else 200,
     )
 

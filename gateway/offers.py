@@ -13,15 +13,21 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Literal
 
-from billing.pricing import Price, PriceList
-from gateway.routes import Provider, facts_at, prices_at, route
+from billing.price import Price
+from billing.price_list import PriceList
+from gateway.route_prices import prices_at
+from gateway.routes import Provider, facts_at, route
 from gateway.setup import Setup
 from providers.catalog import Catalog
-from providers.host import Host, HostEndpoint, Model, Prices
+from providers.host import Host, HostEndpoint, Model
+from providers.prices import Prices
+from providers.source import Source
 from routing.facts import RouteFacts
 from routing.route import Route
 
 Billing = Literal["token", "plan", "hour", "unknown"]
+# Where a price was read makes no other terms of it.
+NO_SOURCE = Source("", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +36,8 @@ class Offer:
 
     ``name`` is the route's where the config has one, else ``host/model``; ``asked_as`` are the
     names under which clients of the config get it. ``endpoints`` are those with these terms, and
-    ``everywhere`` says that the host has no others. ``prices`` are in US dollars, ``native`` as the
-    vendor bills.
+    ``everywhere`` says that the host has no others. ``prices`` are what calls are
+    charged by, in the vendor's currency, ``native`` what the catalogue states.
     """
 
     name: str
@@ -54,7 +60,7 @@ class Offer:
         return bool(self.asked_as)
 
     def price(self, now: datetime) -> Price | None:
-        """Return its prices per million tokens at ``now``; None: unknown, or not by the token."""
+        """Return its price per million tokens at ``now``; None: unknown, or not by the token."""
         if self.prices is None or self.billing != "token":
             return None
         return self.prices.at(now)
@@ -84,6 +90,12 @@ def of_provider(owner: Provider) -> list[Offer]:
     ]
 
 
+def of_route(setup: Setup, name: str) -> Offer:
+    """Return the route ``provider/model`` of a config, whether a model leads to it or not."""
+    found = setup.route(name)
+    return _of_route(setup.providers[found.provider], found, ())
+
+
 def _of_route(owner: Provider, found: Route, asked_as: tuple[str, ...]) -> Offer:
     host, model = owner.host, owner.host.model(found.model)
     billing: Billing = "unknown"
@@ -91,7 +103,7 @@ def _of_route(owner: Provider, found: Route, asked_as: tuple[str, ...]) -> Offer
         billing = "hour"
     elif host.plan is not None and not owner.form.prices and owner.form.free is None:
         billing = "plan"
-    elif found.prices is not None or model.prices is not None:
+    elif found.prices is not None:
         billing = "token"
     return Offer(
         name=found.name,
@@ -138,7 +150,6 @@ def _at(host: Host, at: HostEndpoint) -> Iterator[Offer]:
         if "*" in model.id:
             continue
         prices = None if host.plan is not None else prices_at(host, at, model)
-        known = prices is not None or (model.prices is not None and not model.remote)
         yield Offer(
             name=f"{host.id}/{model.id}",
             host=host.id,
@@ -148,10 +159,16 @@ def _at(host: Host, at: HostEndpoint) -> Iterator[Offer]:
             facts=_facts(host, at, model),
             kind=host.kind,
             status=host.status,
-            billing="plan" if host.plan is not None else "token" if known else "unknown",
+            billing=_billing(host, prices),
             prices=prices,
             native=model.prices,
         )
+
+
+def _billing(host: Host, prices: PriceList | None) -> Billing:
+    if host.plan is not None:
+        return "plan"
+    return "token" if prices is not None else "unknown"
 
 
 def _facts(host: Host, at: HostEndpoint, model: Model) -> RouteFacts:
@@ -162,7 +179,7 @@ def _facts(host: Host, at: HostEndpoint, model: Model) -> RouteFacts:
 def _terms(offer: Offer) -> tuple[object, ...]:
     """Return what two endpoints must have in common to be one offer."""
     model, native = offer.model, offer.native
-    figures = (native.currency, dict(native.figures), native.above) if native is not None else None
+    figures = replace(native, source=NO_SOURCE) if native is not None else None
     known = (model.context, model.max_output, model.can, model.cannot, model.family)
     return (offer.facts, offer.prices, figures, known)
 

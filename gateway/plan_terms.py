@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from gateway.config import ProviderForm
+from gateway.config_providers import ProviderForm
 from gateway.connect.form import client, names
-from providers.host import Plan
+from providers.plan import Plan
 
 ANY_CLIENT = "any"
 

@@ -17,6 +17,7 @@ from gateway.conversations import conversation, matters
 from gateway.entrance import Entrance
 from gateway.house import House
 from gateway.lanes import Lanes
+from gateway.prompt_size import is_open
 from gateway.record import Record
 from gateway.setup import Candidates, Setup
 from gateway.stored import raised
@@ -74,6 +75,8 @@ async def understood(
             house, setup, setup.detectors, facts, body, text_bytes
         )
     size = size_of(peek)
+    if not size.is_open and is_open(body, entrance.wire.name):
+        size = replace(size, is_open=True)
     candidates = candidates_for(setup, facts.model)
     key = view = None
     if matters(candidates.routes):

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from billing.ledger import Entry
+from billing.money import usd_text
 
 
 @dataclass(slots=True)
@@ -13,7 +14,8 @@ class Record:
     """One client call, filled in station by station. ``began`` is monotonic seconds.
 
     ``most_pico`` is what it may have cost: where an attempt's cost is unknown, the most that it can
-    have been; None where that is unknown too. ``detected`` says in words what raised the label, ""
+    have been; None where that is unknown too. ``overrun_pico`` is what it cost over what budgets
+    had set aside. ``detected`` says in words what raised the label, ""
     where nothing did. ``answered`` turns True with the last byte for the client: a disconnect after
     it is none.
     """
@@ -28,6 +30,7 @@ class Record:
     code: str = ""
     cost_pico: int | None = 0
     most_pico: int | None = 0
+    overrun_pico: int = 0
     detected: str = ""
     answered: bool = False
     attempts: list[Entry] = field(default_factory=list)
@@ -51,7 +54,9 @@ class Record:
         """The exchange as one log line: no prompt, no answer, no key."""
         last = self.last
         failed = [f"{e.provider}/{e.model}: {e.error}" for e in self.attempts if e.error]
-        more = {"failed": failed} if failed else {}
+        more: dict[str, Any] = {"failed": failed} if failed else {}
+        if self.overrun_pico:
+            more["overrun_usd"] = usd_text(self.overrun_pico)
         return {
             "event": "call",
             "id": self.request_id,

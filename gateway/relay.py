@@ -17,17 +17,20 @@ from msgspec.structs import replace as copied
 from billing.money import usd_text
 from gateway import translate
 from gateway.asking import asked
+from gateway.attempt import Attempt
 from gateway.conversations import hint, with_hint
 from gateway.errors import from_upstream
 from gateway.front import JSON, ClientGoneError, Headers, Send, send_body
 from gateway.house import House
 from gateway.keepalive import KeepAlive
 from gateway.recall import Turn
-from gateway.settle import Attempt, settle
+from gateway.settle import settle
 from gateway.translate import Translated
+from gateway.used import keep_whole
 from providers.client import Answer
 from providers.errors import ErrorKind, UpstreamError
 from providers.ir import Reasoning
+from providers.wires.kept import Kept
 from providers.wires.wire import Mending, Reader, Writer
 
 ANSWER_MAX_BYTES = 64 * 1024 * 1024
@@ -152,7 +155,7 @@ def _payload(attempt: Attempt) -> bytes:
 
 async def _whole(house: House, attempt: Attempt, answer: Answer, send: Send, clock: _Clock) -> None:
     clock.heard()
-    raw = await answer.read(ANSWER_MAX_BYTES)
+    raw = whole = await answer.read(ANSWER_MAX_BYTES)
     call, lane = attempt.call, attempt.lane
     media = answer.content_type
     _note_who(attempt, answer, raw)
@@ -170,6 +173,8 @@ async def _whole(house: House, attempt: Attempt, answer: Answer, send: Send, clo
     attempt.outcome = "completed"
     attempt.finish, attempt.served = tap.finish, tap.model
     attempt.usage, attempt.text_bytes = tap.usage, tap.text_bytes
+    if tap.usage.state == "missing" and attempt.countable:
+        keep_whole(attempt, whole)
     entry = settle(house, attempt)
     cost = "unknown" if entry.cost_pico is None else usd_text(entry.cost_pico)
     headers = attempt.headers()
@@ -226,11 +231,16 @@ async def _streamed(
 
 def _reader(house: House, attempt: Attempt) -> Reader | Translated:
     call, route, lane = attempt.call, attempt.route, attempt.lane
+    reader: Reader | Translated
     if attempt.resumes is not None:
-        return translate.resumed(call, route, lane, house.recall, attempt.resumes)
-    if attempt.relays:
-        return lane.wire.host.reader(lane.dialect, route.name, not call.peek.wants_usage)
-    return translate.stream(call, route, lane, house.recall)
+        reader = translate.resumed(call, route, lane, house.recall, attempt.resumes)
+    elif attempt.relays:
+        reader = lane.wire.host.reader(lane.dialect, route.name, not call.peek.wants_usage)
+    else:
+        reader = translate.stream(call, route, lane, house.recall)
+    if attempt.countable:
+        reader.kept = Kept()
+    return reader
 
 
 async def _stream(

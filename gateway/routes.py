@@ -7,17 +7,21 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
-from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from secrets import token_bytes
 from types import MappingProxyType
 from urllib.parse import urlsplit
 
-from billing import list_prices
-from billing.pricing import PriceList
-from gateway import home_only, urls
+from billing.exchange import NO_RATES, Exchange
+from billing.home_cost import Machine
+from billing.price_list import PriceList
+from gateway import home_only, route_prices, urls
 from gateway.bound_hosts import STATED
-from gateway.config import PriceForm, ProviderForm, TimeoutsForm
+from gateway.config import TimeoutsForm
+from gateway.config_providers import ProviderForm
+from gateway.home_machine import machine
+from gateway.plan_prices import ByToken, subscribed
 from gateway.plan_terms import allowed_clients, terms_against
 from gateway.signing import SIGNED, signer
 from providers.dialect import Dialect
@@ -27,21 +31,11 @@ from providers.home_server import NOTHING_LEARNT, Learnt
 from providers.host import NOWHERE_KNOWN, Cache, Host, HostEndpoint, Model, Place, WirePath
 from providers.launch import Launch, command
 from routing.facts import RouteFacts
-from routing.route import Queue, Route
+from routing.route import Queue, Route, Subscribed
 
 PLACE_FACTS = ("operator", "processed_in", "trains_on_data", "retention_days", "zdr")
 ELSEWHERE = "unknown: the address is not"  # how evidence begins of a place that nobody vouches for
 _SALT = token_bytes(32)  # of this process, for the names of quota groups
-# The config's words for prices, and the ledger's.
-BUCKET_OF = {
-    "input": "input",
-    "output": "output",
-    "cached_read": "cache_read",
-    "cached_write": "cache_write",
-    "reasoning": "reasoning",
-    "audio_input": "audio_input",
-    "audio_output": "audio_output",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +45,8 @@ class Provider:
     ``endpoints`` has its address with each of its keys, ``endpoint`` with the first of them.
     ``launch`` is the server that the gateway starts for it, ``at_start`` whether with itself.
     ``stays_home``: a model that its server passes on to machines elsewhere cannot be called either.
+    ``by_token`` is where the vendor of its plan charges by the token. ``machine`` is what a server
+    at home costs, None where its owner does not say. ``exchange`` has the rates of currencies.
     """
 
     name: str
@@ -63,6 +59,9 @@ class Provider:
     launch: Launch | None
     at_start: bool
     stays_home: bool = False
+    by_token: ByToken | None = None
+    machine: Machine | None = None
+    exchange: Exchange = NO_RATES
 
 
 def provider(
@@ -74,6 +73,8 @@ def provider(
     folder: Path,
     *,
     stays_home: bool = False,
+    by_token: ByToken | None = None,
+    exchange: Exchange = NO_RATES,
 ) -> Provider:
     """Bind a provider's address, credential and time limits.
 
@@ -102,6 +103,9 @@ def provider(
         launch=_launch(name, form, host, folder),
         at_start=form.launch is not None and form.launch.start == "at_start",
         stays_home=stays_home,
+        by_token=by_token,
+        machine=machine(form),
+        exchange=exchange,
     )
 
 
@@ -212,6 +216,7 @@ def route(
         model = as_found(model, learnt)
     passed_on = home_only.why_passed_on(model) if owner.stays_home else ""
     wants_prices = price_all or not owner.available
+    plan = _plan(owner, model) if wants_prices else None
     return Route(
         name=f"{owner.name}/{model_id}",
         provider=owner.name,
@@ -221,9 +226,10 @@ def route(
         shares_limits=owner.host.limits_per != "model",
         dialects=_dialects(owner, model),
         facts=facts(owner, model),
-        prices=_prices(owner, model) if wants_prices else None,
+        prices=_prices(owner, model, plan) if wants_prices else None,
         context=model.context,
         max_output=model.max_output,
+        tokenizer=model.tokenizer,
         can=model.can,
         cannot=model.cannot,
         tools_wire=model.tools_wire,
@@ -231,7 +237,9 @@ def route(
         available=owner.available or passed_on or _not_there(owner, model),
         launched=owner.launch is not None,
         queue=_queue(owner.form),
-        usd_per_hour=_usd_per_hour(owner.form),
+        usd_per_hour=owner.machine.busy_usd_per_hour if owner.machine is not None else None,
+        watts=owner.machine.busy_watts if owner.machine is not None else None,
+        plan=plan,
         cache=_cache(owner, model),
     )
 
@@ -338,59 +346,22 @@ def _is_own(at: HostEndpoint, address: str) -> bool:
     return at.base_url is None or urls.same_host(address, at.base_url)
 
 
-def _prices(owner: Provider, model: Model) -> PriceList | None:
-    """The config's statement, else the catalogue's, else the list's with the place's surcharge."""
+def _plan(owner: Provider, model: Model) -> Subscribed | None:
+    prices_at = partial(route_prices.prices_at, exchange=owner.exchange)
+    return subscribed(owner.form, owner.host, owner.at, owner.by_token, model, prices_at)
+
+
+def _prices(owner: Provider, model: Model, plan: Subscribed | None) -> PriceList | None:
+    """The config's statement, over what the provider lists or what the plan is worth."""
     form, host = owner.form, owner.host
-    own = form.prices.get(model.id) or form.prices.get("*")
-    if own is not None:
-        return list_prices.stated(_buckets(own), own.source, own.date or "")
+    if owner.machine is not None:
+        return None
     if form.free is not None:
-        return list_prices.stated(_all_free(), f"config: {form.free}", "")
-    if _usd_per_hour(form) is not None:
-        return None
-    if host.plan is not None:
-        return list_prices.stated(_all_free(), f"within the plan {host.plan.name}", "")
-    return prices_at(host, owner.at, model)
-
-
-def prices_at(host: Host, at: HostEndpoint, model: Model) -> PriceList | None:
-    """Return a host's own prices of a model at an endpoint: the catalogue's, else the list's.
-
-    None where nobody knows them, or where they are not in US dollars.
-    """
-    factor = at.surcharge if model.surcharge is None else model.surcharge
-    if model.prices is not None and not model.remote:
-        said = model.prices
-        if said.currency != "USD":
-            return None  # without a rate nobody knows what it is in dollars
-        found = list_prices.stated(said.figures, said.source.url, said.source.date, said.above)
-        return _times(found, factor)
-    if not host.genai_prices:
-        return None
-    listed = list_prices.from_genai_prices(host.genai_prices, model.id)
-    return _times(listed, factor) if listed is not None else None
-
-
-def _times(prices: PriceList, factor: Decimal) -> PriceList:
-    # Multiplied here once, so that pricing a call multiplies whole numbers only.
-    if factor == 1:
-        return prices
-    return PriceList(tuple((applies, price.times(factor)) for applies, price in prices.bands))
-
-
-def _buckets(form: PriceForm) -> dict[str, Decimal]:
-    given = {ours: getattr(form, theirs) for theirs, ours in BUCKET_OF.items()}
-    return {bucket: price for bucket, price in given.items() if price is not None}
-
-
-def _all_free() -> dict[str, Decimal]:
-    return dict.fromkeys((*BUCKET_OF.values(), "cache_write_long"), Decimal(0))
-
-
-def _usd_per_hour(form: ProviderForm) -> Decimal | None:
-    """What an hour of answering costs: as stated, or by power and tariff."""
-    if form.usd_per_hour is not None:
-        return form.usd_per_hour
-    if form.watts is not None and form.usd_per_kwh is not None:
-        return form.watts / 1000 * form.usd_per_kwh
-    return None
+        listed: PriceList | None = route_prices.free(f"config: {form.free}")
+    elif plan is not None and plan.goes_on:
+        listed = plan.payg
+    elif host.plan is not None:
+        listed = route_prices.free(f"within the plan {host.plan.name}")
+    else:
+        listed = route_prices.prices_at(host, owner.at, model)
+    return route_prices.on_terms(listed, form, model.id, owner.exchange)

@@ -10,14 +10,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
-from billing.limits import BudgetRule, RateRule
+from billing.budgets import BudgetRule
+from billing.limits import RateRule
 from gateway import detecting
 from gateway.anywhere import PREFIX, NarrowingError, expanded, routes_to
 from gateway.auth import Principal
 from gateway.bound_hosts import bound_host
-from gateway.config import Config, KeyForm, matching
+from gateway.config import Config, matching
+from gateway.config_budgets import BudgetForm, all_of, webhooks
+from gateway.config_exchange import exchange
 from gateway.config_file import Loaded
+from gateway.config_keys import KeyForm
 from gateway.config_models import ModelForm
+from gateway.plan_prices import by_token
 from gateway.problems import Problem
 from gateway.routes import Provider, provider, route
 from providers.catalog import Catalog
@@ -53,7 +58,8 @@ class Setup:
     ``total_s`` bounds all attempts of a call. ``local`` is who calls a gateway without keys.
     ``servers_tell``: some server at home can be asked what it has loaded, ``queues``: at some the
     calls may not wait for long. ``files`` are those to watch for changes, ``warnings`` what
-    ``check`` and the dashboard show.
+    ``check`` and the dashboard show. ``webhooks`` leads from a budget's name to where its alerts
+    go.
     """
 
     config: Config
@@ -72,6 +78,7 @@ class Setup:
     local: Principal | None
     rates: tuple[RateRule, ...]
     budgets: tuple[BudgetRule, ...]
+    webhooks: Mapping[str, str] = field(repr=False)
     providers: Mapping[str, Provider]
     launches: Mapping[str, Launch]
     model_names: tuple[str, ...]
@@ -147,15 +154,22 @@ def compile_setup(loaded: Loaded, *, price_all: bool = False) -> Setup:
     config = loaded.config
     catalog = loaded.catalog
     server = config.server
+    rates = exchange(config.exchange)
+    hosts = {
+        name: bound_host(form, config.host_of(name), catalog)
+        for name, form in config.providers.items()
+    }
     providers = {
         name: provider(
             name,
             form,
-            bound_host(form, config.host_of(name), catalog),
+            hosts[name],
             loaded.missing.get(name, ()),
             server.timeouts,
             config.journal.parent,
             stays_home=config.egress == "home_only",
+            by_token=by_token(form, hosts[name], catalog),
+            exchange=rates,
         )
         for name, form in config.providers.items()
     }
@@ -175,7 +189,8 @@ def compile_setup(loaded: Loaded, *, price_all: bool = False) -> Setup:
         principals={form.hash: _principal(form, loaded.policy) for form in config.keys},
         local=None if config.keys else _local(loaded.policy),
         rates=tuple(RateRule(form.name, form.rpm, form.tpm) for form in config.keys),
-        budgets=_budgets(config),
+        budgets=tuple(form.rule() for form in _budgets(config)),
+        webhooks=webhooks(config.webhook, _budgets(config)),
         providers=providers,
         launches={
             name: found.launch for name, found in providers.items() if found.launch is not None
@@ -205,6 +220,7 @@ def _principal(form: KeyForm, policy: Policy) -> Principal:
         team=form.team or NO_TEAM,
         label=form.label or policy.labels[0],
         models=frozenset(form.models) if form.models is not None else None,
+        trust_user=form.trust_user,
     )
 
 
@@ -212,11 +228,5 @@ def _local(policy: Policy) -> Principal:
     return Principal("local", NO_TEAM, policy.labels[0])
 
 
-def _budgets(config: Config) -> tuple[BudgetRule, ...]:
-    of_keys = [
-        BudgetRule(f"key {form.name}", form.budget.usd, form.budget.per, key=form.name)
-        for form in config.keys
-        if form.budget is not None
-    ]
-    shared = [BudgetRule(b.name, b.usd, b.per, b.key, b.team) for b in config.budgets]
-    return (*of_keys, *shared)
+def _budgets(config: Config) -> tuple[BudgetForm, ...]:
+    return all_of(((key.name, key.budget) for key in config.keys), config.budgets)

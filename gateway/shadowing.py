@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from msgspec.structs import replace as copied
 
+from gateway.attempt import Attempt
 from gateway.call import Call
 from gateway.config_models import ShadowForm
 from gateway.errors import Refusal
@@ -19,7 +20,7 @@ from gateway.front import Send
 from gateway.house import House
 from gateway.judging import judged
 from gateway.record import Record
-from gateway.settle import Attempt, settle
+from gateway.settle import settle
 from gateway.side_call import NotAskedError, answered, lanes_for, over, ready
 from gateway.words import Heard
 from providers.errors import ErrorKind
@@ -74,7 +75,7 @@ async def _shadowed(house: House, call: Call, which: Drawn) -> None:
         copy = _copy(call)
         # A pooled connection may have died meanwhile: as with a client's own call, once more.
         for number in (1, 2):
-            attempt = ready(house, copy, (call.setup.route(name),), LISTED, "shadow", number)
+            attempt = await ready(house, copy, (call.setup.route(name),), LISTED, "shadow", number)
             said = await _asked(house, attempt)
             if attempt.error != ErrorKind.CONNECT:
                 break

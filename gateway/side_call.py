@@ -12,13 +12,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from billing.limits import OverLimitError
+from billing.limits import Both, Hold, OverLimitError, StateAwayError
 from gateway.asking import asked
+from gateway.attempt import Attempt
 from gateway.call import Call
 from gateway.errors import Refusal
 from gateway.house import House
 from gateway.lanes import Cannot, Lanes, able
-from gateway.settle import Attempt
 from gateway.watching import watched
 from gateway.words import words
 from providers import ir
@@ -58,7 +58,7 @@ def lanes_for(call: Call, wire: Wire, body: Json, peek: Peek) -> Lanes:
     )
 
 
-def ready(
+async def ready(
     house: House, call: Call, routes: Sequence[Route], wish: Wish, purpose: str, number: int = 1
 ) -> Attempt:
     """Plan ``call`` over ``routes``, set aside what it can cost, and return its one attempt.
@@ -84,12 +84,7 @@ def ready(
     if blocked is not None:
         # Also where a route is only busy: who waits there now is a client.
         raise NotAskedError(blocked.why)
-    who, limits = call.principal, house.limits
-    most = ceiling(route, now, call.size) if limits.budgeted(who.name, who.team) else 0
-    try:
-        hold = limits.hold(who.name, who.team, 0, most, rated=False)
-    except OverLimitError:
-        raise NotAskedError("budget") from None
+    hold = await _held(house, call, route, now)
     # Last, since it may take the place of a probe.
     endpoint = house.health.choose(route, call.stay)
     if endpoint is None:
@@ -99,6 +94,27 @@ def ready(
         call, plan=planned, hold=hold, decision=explain.compact(planned, call.facts, policy)
     )
     return Attempt(told, route, lane, number, endpoint, purpose)
+
+
+async def _held(house: House, call: Call, route: Route, now: datetime) -> Hold:
+    """Set aside what one attempt can cost, in every budget. Raises ``NotAskedError``."""
+    who, limits = call.who, house.limits
+    most = ceiling(route, now, call.size) if limits.has_budgets else 0
+    if most is None and call.setup.config.unpriced == "allow":
+        most = 0
+    try:
+        hold = await limits.hold(who, 0, most, rated=False)
+        if not limits.per_route:
+            return hold
+        at_route: Hold | None = None
+        try:
+            at_route = await limits.hold_route(who, route.provider, most)
+        finally:
+            if at_route is None:
+                hold.settle(0, 0)
+        return Both(hold, at_route)
+    except (OverLimitError, StateAwayError):
+        raise NotAskedError("budget") from None
 
 
 async def answered(house: House, attempt: Attempt) -> str | None:

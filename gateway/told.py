@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, tzinfo
 from typing import Any
 
-import msgspec
-
+from billing.cells import Figure, lines
+from billing.exports import record
+from billing.flows import WAY, FlowRow
 from billing.ledger import Entry
 from billing.money import half_even, usd_text
-from billing.reports import FlowRow, SpendRow
+from billing.reports import Asked, Report
+from billing.sums import SpendRow
+from billing.waits import EXACT_MAX, KNOWN_BY, PERCENTS, PRECISION, Waited, Waits
 from gateway import routes
 from gateway.lanes import Cannot, Lane
 from gateway.routes import PLACE_FACTS, Provider
@@ -28,30 +31,91 @@ MODEL_FACTS = ("maker", "weights", "licence")
 UNKNOWN = "unknown"
 
 
-def spend_row(row: SpendRow) -> dict[str, Any]:
-    """Return one group's sums; ``*_usd`` leaves out what nobody knows, which is counted.
+def spend_row(row: SpendRow, by: Sequence[str], waits: Waits | None = None) -> dict[str, Any]:
+    """Return one group's sums, with its name in each dimension of ``by``.
 
-    ``cache_hit_share`` is how much of the tokens in was read from caches, from "0.0000" to
-    "1.0000".
+    ``cost_usd`` leaves out what nobody knows, which is counted; the true sum lies from
+    ``cost_least_usd`` to ``cost_most_usd``, and above where ``unbounded_cost`` entries have no
+    known bound. ``cache_hit_share`` is how much of the tokens in was read from caches, from
+    "0.0000" to "1.0000".
     """
-    told = asdict(row)
-    return {
-        "group": told.pop("group"),
-        "requests": told.pop("requests"),
-        "attempts": told.pop("attempts"),
-        "tokens_in": told.pop("tokens_in"),
-        "tokens_out": told.pop("tokens_out"),
-        "tokens_cached": told.pop("tokens_cached"),
-        "cost_usd": usd_text(told.pop("cost_pico")),
-        "unknown_cost": told.pop("unknown"),
-        "estimated_usage": told.pop("estimated"),
-        "missing_usage": told.pop("missing"),
-        "moves": told.pop("moves"),
-        "cache_lost_tokens": told.pop("cache_lost_tokens"),
-        "cache_lost_usd": usd_text(told.pop("cache_lost_pico")),
-        "unknown_cache_lost": told.pop("cache_lost_unknown"),
+    told: dict[str, Any] = {
+        "group": row.group,
+        **dict(zip(by, row.names, strict=False)),
+        "requests": row.requests,
+        "attempts": row.attempts,
+        "failed": row.failed,
+        "tokens_in": row.tokens_in,
+        "tokens_out": row.tokens_out,
+        "tokens_cached": row.tokens_cached,
+        "searches": row.searches,
+        "cost_usd": usd_text(row.cost_pico),
+        "cost_least_usd": usd_text(row.least_pico),
+        "cost_most_usd": usd_text(row.most_pico),
+        "unknown_cost": row.unknown,
+        "unbounded_cost": row.unbounded,
+        "stated_cost": row.stated,
+        "estimated_usage": row.estimated,
+        "missing_usage": row.missing,
+        "energy_j": row.energy_j,
+        "moves": row.moves,
+        "cache_lost_tokens": row.cache_lost_tokens,
+        "cache_lost_usd": usd_text(row.cache_lost_pico),
+        "unknown_cache_lost": row.cache_lost_unknown,
         "cache_hit_share": share(row.tokens_cached, row.tokens_in),
     }
+    if waits is not None:
+        told["first_content_ms"] = _percentiles(waits.first)
+        told["total_ms"] = _percentiles(waits.total)
+    return told
+
+
+def report(found: Report, waited: Waited | None, asked: Asked) -> dict[str, Any]:
+    """Return a report's question and answer; ``waited`` are its percentiles, where wanted."""
+    rows = waited.rows if waited is not None else {}
+    return {
+        "by": ",".join(asked.by),
+        "where": {name: list(wanted) for name, wanted in asked.where.items()},
+        "currency": "USD",
+        "rows": [spend_row(row, asked.by, rows.get(row.names)) for row in found.rows],
+        "total": spend_row(found.total, (), waited.total if waited is not None else None),
+        "left_out": found.left_out,
+    }
+
+
+def precision(waited: Waited | None) -> str:
+    """Return in words how exact percentiles are."""
+    if waited is None:
+        return (
+            f"of more than {EXACT_MAX} attempts percentiles are known by {', '.join(KNOWN_BY)} "
+            "and time only"
+        )
+    return "exact" if waited.exact else f"within {PRECISION}, and by whole hours"
+
+
+def _percentiles(found: Sequence[int | None]) -> dict[str, int | None]:
+    return {f"p{percent}": ms for percent, ms in zip(PERCENTS, found, strict=True)}
+
+
+def band(row: SpendRow) -> str:
+    """Return a cost in US dollars: one figure, or what it lies between where that is not known."""
+    least = usd_text(row.least_pico)
+    return least if row.least_pico == row.most_pico else f"{least} – {usd_text(row.most_pico)}"
+
+
+def spend_csv(found: Report, asked: Asked) -> str:
+    """Return a report as CSV, one line a group, without the total."""
+    names = [name for name in spend_row(found.total, ()) if name != "group"]
+    made: list[list[object]] = [[*asked.by, *names]]
+    for row in found.rows:
+        told = spend_row(row, ())
+        made.append([*row.names, *(figure(told[name]) for name in names)])
+    return lines(made)
+
+
+def figure(value: object) -> object:
+    """Return a value that we made ourselves, so that CSV leaves it as it is."""
+    return Figure(value) if isinstance(value, str) else value
 
 
 def share(part: int, whole: int) -> str | None:
@@ -65,16 +129,15 @@ def share(part: int, whole: int) -> str | None:
 def entry(given: Entry, zone: tzinfo) -> dict[str, Any]:
     """Return one attempt as the ledger has it; ``at`` is ``at_us`` for people, in ``zone``.
 
-    ``decision`` is how the routes of its request were chosen, None where that is not known.
+    Amounts are decimal text, in US dollars but for ``native_cost``. ``decision`` is how the routes
+    of its request were chosen, None where that is not known.
     """
-    told: dict[str, Any] = {"at": when(given, zone).isoformat(), **msgspec.structs.asdict(given)}
-    cost = told.pop("cost_pico")
-    told["cost_usd"] = None if cost is None else usd_text(cost)
-    told["prices"] = json.loads(given.prices) if given.prices else None
-    lost = told.pop("cache_lost_pico")
-    told["cache_lost_usd"] = None if lost is None else usd_text(lost)
-    told["decision"] = decision(given)
-    return told
+    return {
+        **record(given),
+        "at": when(given, zone).isoformat(),
+        "prices": json.loads(given.prices) if given.prices else None,
+        "decision": decision(given),
+    }
 
 
 def decision(given: Entry) -> dict[str, Any] | None:
@@ -93,8 +156,31 @@ def when(given: Entry, zone: tzinfo) -> datetime:
 
 def flow(row: FlowRow) -> dict[str, Any]:
     """Return what data of one label went to one operator and place."""
-    told = asdict(row)
-    return {**told, "operator": row.operator.split(","), "place": row.place.split(",")}
+    told = {
+        "label": row.label,
+        "operator": row.operator.split(","),
+        "place": row.place.split(","),
+        **row.more,
+        "transfers": row.transfers,
+        "requests": row.requests,
+        "tokens_in": row.tokens_in,
+        "tokens_out": row.tokens_out,
+    }
+    if row.first is not None and row.last is not None:
+        told |= {"first": row.first.isoformat(), "last": row.last.isoformat()}
+    return told
+
+
+def flows_csv(found: Sequence[FlowRow], by: Sequence[str]) -> str:
+    """Return flows as CSV, one line each."""
+    more = [name for name in by if name not in WAY]
+    names = ("transfers", "requests", "tokens_in", "tokens_out", "first", "last")
+    rows = [
+        [row.label, row.operator, row.place, *(row.more[name] for name in more)]
+        + [flow(row).get(name) for name in names]
+        for row in found
+    ]
+    return lines([[*WAY, *more, *names], *rows])
 
 
 def lane(found: Lane | Cannot) -> dict[str, Any]:

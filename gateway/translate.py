@@ -13,10 +13,12 @@ from collections.abc import Callable, Iterable
 from gateway.call import Call
 from gateway.lanes import Lane
 from gateway.recall import Recall, Turn
+from gateway.words import overhear
 from providers import emulate, ir, tokens
 from providers.assemble import collected, events_of
 from providers.errors import UpstreamError
 from providers.usage import Usage
+from providers.wires.kept import Kept
 from providers.wires.wire import Context, Reader, Tap, Writer
 from routing.route import Route
 
@@ -43,6 +45,8 @@ def context(call: Call, route: Route) -> Context:
 class Translated:
     """A host's stream in the client's wire; has the reading attributes of ``wire.Reader``.
 
+    ``kept`` is where what the host said is kept, None for nowhere.
+
     ``content`` turns True when something of the answer itself has been written. With ``gathered``
     the text is kept, so that another host can go on with it: ``text`` is all of it so far, and
     ``only_text`` whether nothing but thoughts stood beside it.
@@ -63,6 +67,7 @@ class Translated:
         self._ended = False
         self.writer = writer
         self.content = False
+        self.kept: Kept | None = None
 
     @property
     def text(self) -> str:
@@ -127,6 +132,8 @@ class Translated:
     def _written(self, events: list[ir.Event]) -> bytes:
         if not events:
             return b""
+        if self.kept is not None:
+            overhear(events, self.kept)
         try:
             for step in self._steps:
                 events = step(events)

@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+from gateway.attempt import Attempt
 from gateway.front import ClientGoneError
 from gateway.house import House
-from gateway.settle import Attempt
 from providers.client import StaleConnectionError
 from providers.errors import UpstreamError
 
@@ -25,6 +25,7 @@ async def watched(
     route, endpoint, health = attempt.route, attempt.endpoint, house.health
     health.began(route, endpoint)
     house.home_load.began(route, attempt)
+    house.home_meter.began(route, attempt)
     good = False
     try:
         result = await work
@@ -41,5 +42,6 @@ async def watched(
         raise
     finally:
         house.home_load.ended(route, attempt, good=good)
+        house.home_meter.ended(route, attempt)
     health.good(route, endpoint, attempt.first_content_s, attempt.tokens_per_s)
     return result

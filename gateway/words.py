@@ -9,6 +9,7 @@ from providers import ir
 from providers.assemble import events_of
 from providers.dialect import Dialect
 from providers.errors import UpstreamError
+from providers.wires.kept import Kept
 from providers.wires.wire import Wire
 
 WORDS_MAX_CHARS = 64 * 1024
@@ -31,6 +32,19 @@ def words(events: Iterable[ir.Event]) -> str:
         else:
             said.append(f"\n[calls {names.get(event.index, '')}({event.arguments})]\n")
     return "".join(said)
+
+
+def overhear(events: Iterable[ir.Event], kept: Kept) -> None:
+    """Keep the words of ``events``, so that they can be counted."""
+    for event in events:
+        if isinstance(event, ir.TextDelta | ir.RefusalDelta):
+            kept.say(event.text)
+        elif isinstance(event, ir.ToolDelta):
+            kept.say(event.arguments)
+        elif isinstance(event, ir.ToolStart):
+            kept.say(event.name)
+        elif isinstance(event, ir.ReasoningDelta):
+            kept.think(event.text)
 
 
 class Heard:

@@ -26,7 +26,8 @@ from providers.catalog_files import (
 from providers.catalog_form import FamiliesForm, HostForm
 from providers.catalog_freeze import Family, frozen_families, frozen_family, frozen_host
 from providers.catalog_values import Form
-from providers.host import Country, Host, HostEndpoint, Model, Place, Source
+from providers.host import Country, Host, HostEndpoint, Model, Place
+from providers.source import Source
 
 __all__ = [
     "Catalog",

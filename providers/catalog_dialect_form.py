@@ -119,6 +119,9 @@ class DialectFields(Form):
     effort_path: Dotted | None = None
     top_k_path: Dotted | None = None
     reasoning: Literal["inside", "beside"] | None = None
+    audio: Literal["inside", "beside"] | None = None
+    search_paths: list[Dotted] | None = None
+    searches: Literal["each", "answer"] | None = None
     cached_read_paths: list[Dotted] | None = None
     cached_write_paths: list[Dotted] | None = None
     reasoning_paths: list[Dotted] | None = None

@@ -9,7 +9,7 @@ from typing import Any
 
 from providers import fact_age
 from providers.catalog_values import UNKNOWN, Fact, Form, SourceForm
-from providers.host import Source
+from providers.source import Source
 
 Sources = Mapping[str, Source]
 

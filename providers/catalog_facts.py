@@ -18,19 +18,16 @@ from providers.catalog_form import (
     ChoiceForm,
     ModelForm,
     OperatorForm,
-    PricesForm,
-    RatesForm,
 )
 from providers.catalog_freeze import MODELS_OWN, Family
 from providers.catalog_plan_form import FeeForm, WindowForm
+from providers.catalog_price_words import prices_in_words
 from providers.catalog_values import NO_PARENT, UNKNOWN, Fact, Form, Org
-from providers.host import Source
+from providers.source import Source
 
 OPERATOR_FACTS = ("company", "parent", "upstream")
 OF_FAMILY = "family:"
 UNSAID: Fact[Any] = Fact.model_validate({"is": UNKNOWN})
-# What a price is called for people; the others are called by their buckets.
-_RATES = {"input": "in", "output": "out", "cache_read": "cached", "cache_write": "cache written"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,24 +162,6 @@ def plan_facts(written: Written) -> list[Told]:
         found.append(_told(f"{name} windows", tier.windows, sources, in_words=_windows))
     names = ("models", "credits", "concurrency", "quota_path")
     return found + [_told(name, fact, sources) for name in names if (fact := getattr(plan, name))]
-
-
-def prices_in_words(form: PricesForm | None) -> str:
-    """Return the prices of a model, such as "1.4 in, 4.4 out (USD per million tokens)"."""
-    if form is None:
-        return words(None)
-    parts = [f"{_rates(form)} ({form.currency} per million tokens)"]
-    parts += [
-        f"above {tier.prompt_tokens:,} tokens of prompt {_rates(tier)}" for tier in form.above
-    ]
-    return "; ".join(parts)
-
-
-def _rates(form: RatesForm) -> str:
-    said = {name: getattr(form, name) for name in RatesForm.model_fields}
-    return ", ".join(
-        f"{price:f} {_RATES.get(name, name)}" for name, price in said.items() if price is not None
-    )
 
 
 def _fees(fees: list[FeeForm] | None) -> str:

@@ -12,7 +12,8 @@ from pydantic import BeforeValidator, Field
 
 from providers.catalog_cache_form import CacheForm
 from providers.catalog_dialect_form import SpeechForm, WireName
-from providers.catalog_plan_form import Currency, PlanForm
+from providers.catalog_plan_form import PlanForm
+from providers.catalog_price_form import PricesForm
 from providers.catalog_server_form import ServerForm
 from providers.catalog_values import (
     NO_PARENT,
@@ -31,7 +32,7 @@ from providers.catalog_values import (
 PLACE_FACTS = ("processed_in", "trains_on_data", "retention_days", "zdr")
 MODEL_FACTS = ("maker", "weights", "licence", "context", "max_output")
 # All that a family may say, and a model at a host instead of it.
-FAMILY_FACTS = (*MODEL_FACTS, "can", "cannot", "wires")
+FAMILY_FACTS = (*MODEL_FACTS, "can", "cannot", "wires", "tokenizer")
 Refusal = Literal[
     "tools",
     "forced_tools",
@@ -116,39 +117,12 @@ class AuthForm(Form):
     env: str | None = None
 
 
-class RatesForm(Form):
-    """Prices per million tokens, by bucket."""
-
-    input: Exact
-    output: Exact
-    cache_read: Exact | None = None
-    cache_write: Exact | None = None
-    cache_write_long: Exact | None = None
-    audio_input: Exact | None = None
-    audio_output: Exact | None = None
-    reasoning: Exact | None = None
-
-
-class LongPromptForm(RatesForm):
-    """Prices of a whole call whose prompt has more than so many tokens."""
-
-    prompt_tokens: Annotated[int, Field(gt=0)]
-
-
-class PricesForm(RatesForm):
-    """Prices where the price package lacks them, in the currency that the vendor bills.
-
-    ``above`` has the prices of long prompts. What is not in USD costs an unknown number of them.
-    """
-
-    currency: Currency = "USD"
-    above: list[LongPromptForm] = Field(default_factory=list)
-
-
 class FamilyForm(SpeechForm):
     """What is true of a model at every host; ``cannot``: what it refuses or ignores.
 
-    ``wires``: the only ones it is asked on, such as completions for a base model.
+    ``wires``: the only ones it is asked on, such as completions for a base model. ``tokenizer`` is
+    the vocabulary that its texts can be counted with here, where it is one of those
+    (``providers.vocabularies``).
 
     ``one_model`` True: the family is one set of weights, so that ``any/FAMILY`` may mean each host
     that has it. A brand with several models in it is none. A maker who tuned the weights of another
@@ -165,6 +139,7 @@ class FamilyForm(SpeechForm):
     can: Fact[list[str]] | None = None
     cannot: Fact[list[Refusal]] | None = None
     wires: Fact[Annotated[list[WireName], Field(min_length=1)]] | None = None
+    tokenizer: Fact[Literal["o200k_base", "cl100k_base"]] | None = None
 
 
 class ModelForm(FamilyForm, PlaceForm):

@@ -23,11 +23,11 @@ from providers.catalog_form import (
     HostForm,
     ModelForm,
     OperatorForm,
-    PricesForm,
     SettingForm,
     WireForm,
 )
 from providers.catalog_plan import frozen_plan
+from providers.catalog_price_form import PricesForm
 from providers.catalog_server import frozen_server
 from providers.catalog_values import Fact
 from providers.host import (
@@ -36,10 +36,10 @@ from providers.host import (
     HostEndpoint,
     Model,
     Place,
-    Prices,
     Setting,
     WirePath,
 )
+from providers.prices import Prices
 from providers.served_by import ServedBy
 
 # Facts that no family has.
@@ -335,6 +335,7 @@ def _model(
         wires=tuple(wires) if wires is not None else None,
         tools_wire=MappingProxyType(value(said.tools_wire) or {}),
         cannot=_set(value(facts.get("cannot"))) or frozenset(),
+        tokenizer=value(facts.get("tokenizer")) or "",
         dialects=dialects(spoken, [*family_said, *below, layer(said), *above]),
         evidence=MappingProxyType(evidence),
         dates=MappingProxyType(dates),
@@ -343,14 +344,7 @@ def _model(
 
 def _prices(said: Fact[PricesForm], sources: Sources) -> Prices | None:
     form = said.value
-    if form is None:
-        return None
-    figures = form.model_dump(exclude_none=True, exclude={"currency", "above"})
-    above = tuple(
-        (tier.prompt_tokens, tier.model_dump(exclude_none=True, exclude={"prompt_tokens"}))
-        for tier in form.above
-    )
-    return Prices(MappingProxyType(figures), form.currency, above, sources[said.source[0]])
+    return form.frozen(sources[said.source[0]], sources) if form is not None else None
 
 
 def _place(said: ModelForm) -> dict[str, Any]:

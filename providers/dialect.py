@@ -97,7 +97,10 @@ class Dialect:
     chunk the host states its usage, if it states none at the wire's own place.
     ``extra_input_paths``, ``extra_cached_paths`` (a part of them) and ``extra_output_paths`` lead
     to tokens that are charged beside the wire's own counts: what a host's own helpers read and
-    wrote for one answer.
+    wrote for one answer. ``audio``: whether the tokens of sound stand inside the prompt's count or
+    beside it. ``search_paths`` lead to the numbers of what the host searched for, which add up;
+    where there are none, the wire's own place says it. ``searches``: whether each of them is
+    charged, or an answer that searched at all.
     """
 
     refuses: frozenset[str] = frozenset()
@@ -148,6 +151,9 @@ class Dialect:
     effort_path: Path | None = None
     top_k_path: Path | None = ("top_k",)
     reasoning: Literal["inside", "beside"] = "inside"
+    audio: Literal["inside", "beside"] = "inside"
+    search_paths: tuple[Path, ...] = ()
+    searches: Literal["each", "answer"] = "each"
     cached_read_paths: tuple[Path, ...] = (("prompt_tokens_details", "cached_tokens"),)
     cached_write_paths: tuple[Path, ...] = (("prompt_tokens_details", "cache_write_tokens"),)
     reasoning_paths: tuple[Path, ...] = (("completion_tokens_details", "reasoning_tokens"),)

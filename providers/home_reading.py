@@ -21,6 +21,7 @@ from providers.home_server import (
     Tokenise,
 )
 from providers.host import Model
+from providers.usage import TOKENS_MAX
 
 EACH = "*"
 MODEL = "{model}"
@@ -127,7 +128,7 @@ def counted(at: Tokenise, said: Any) -> int | None:
     found = next(values(said, at.count), None)
     if isinstance(found, list):
         return len(found)
-    return found if isinstance(found, int) and not isinstance(found, bool) else None
+    return found if type(found) is int and 0 <= found <= TOKENS_MAX else None
 
 
 def values(value: Any, path: Path) -> Iterator[Any]:

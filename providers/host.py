@@ -17,7 +17,10 @@ from typing import Any, Literal
 
 from providers.dialect import Dialect
 from providers.home_server import Server
+from providers.plan import Plan
+from providers.prices import Prices
 from providers.served_by import ServedBy
+from providers.source import Source
 
 AuthKind = Literal["bearer", "header", "none", "aws", "google", "entra"]
 CHAT = "chat"
@@ -40,14 +43,6 @@ def with_blanks(address: str) -> re.Pattern[str]:
             seen.add(part)
             made += rf"(?P<{part}>[A-Za-z0-9_-]+)"
     return re.compile(made)
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Where a fact was read; ``date`` is that of the source, in words where it has none."""
-
-    url: str
-    date: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,69 +89,6 @@ class WirePath:
 
 
 @dataclass(frozen=True, slots=True)
-class Prices:
-    """What a model costs per million tokens, by bucket of usage, in the currency that is billed.
-
-    ``above`` has the prices of a whole call whose prompt has more tokens than the number.
-    """
-
-    figures: Mapping[str, Decimal]
-    currency: str
-    above: tuple[tuple[int, Mapping[str, Decimal]], ...]
-    source: Source
-
-
-@dataclass(frozen=True, slots=True)
-class Fee:
-    """What a plan costs for a period, in the vendor's own currency."""
-
-    amount: Decimal
-    currency: str
-    per: str
-    note: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """How much of a plan may be used in a time such as ``5h``; amount None: not published.
-
-    ``starts`` is "" where nobody established when it begins anew.
-    """
-
-    per: str
-    unit: str
-    amount: Decimal | None
-    starts: str
-    note: str
-
-
-@dataclass(frozen=True, slots=True)
-class Tier:
-    """One size of a plan; None is unknown."""
-
-    fees: tuple[Fee, ...] | None
-    windows: tuple[Window, ...] | None
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """A subscription whose key is a contract of its own; None is unknown.
-
-    ``gateway`` says whether its terms allow calls by way of a gateway, ``clients`` which programs
-    may call (names, or patterns of ``User-Agent``; ``any`` for all). ``payg`` is the host at which
-    the same vendor charges by the token, "" for none. ``quota_path`` is where what is left is read.
-    """
-
-    name: str
-    tiers: Mapping[str, Tier]
-    gateway: Literal["allowed", "forbidden"] | None
-    clients: frozenset[str] | None
-    payg: str
-    quota_path: str | None
-    evidence: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
 class Cache:
     """What is known of a host's cache of prompts for a model; None is unknown.
 
@@ -198,6 +130,7 @@ class Model:
     ``wires`` limits the model to some of the host's wires. ``tools_wire`` leads from a wire to the
     one on which this model must be asked as soon as there are function tools. ``cannot`` has what
     it is known to refuse or to ignore, in the words of ``can``: such a request needs another route.
+    ``tokenizer`` is the vocabulary that it is counted with, "" for none that is known here.
     ``dialects`` is how the host speaks each of its wires with this model, ready merged. ``family``
     is what the weights are called wherever they run, and ``one_model`` says that all which have
     that name are the same; ``quantisation`` is what they are rounded to here. ``dates`` gives for a
@@ -226,6 +159,7 @@ class Model:
     wires: tuple[str, ...] | None = None
     tools_wire: Mapping[str, str] = field(default_factory=_none)
     cannot: frozenset[str] = frozenset()
+    tokenizer: str = ""
     dialects: Mapping[str, Dialect] = field(default_factory=_none)
     evidence: Mapping[str, str] = field(default_factory=_none)
     dates: Mapping[str, date | None] = field(default_factory=_none)

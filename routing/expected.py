@@ -8,19 +8,22 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from billing.money import half_even
-from billing.pricing import NO_SURCHARGE, Price
+from billing.price import Price
+from billing.pricing import NO_SURCHARGE, in_usd
 from providers.usage import BUCKETS
 from routing.route import Route
 
 if TYPE_CHECKING:
     from routing.outlook import Speed
+    from routing.windows import Shadow
 
+MILLION = 10**6
 USUAL_ANSWER = 500  # tokens, of a key and a model whose answers nobody has counted yet
 _WEIGHT = 8  # a new answer moves the mean by an eighth: about the last dozen count
 _PARTS = 16  # of a token, so that short answers move the mean too
@@ -95,15 +98,13 @@ def cost(
     cached = min(warm.tokens, expected.prompt_tokens) if warm is not None else 0
     read = price.rates[_READ]
     total = (
-        price.per_request
-        + cached * (fresh if read is None else read)
+        cached * (fresh if read is None else read)
         + (expected.prompt_tokens - cached) * fresh
         + expected.output_tokens * output
     )
-    if route.surcharge == NO_SURCHARGE and not price.extra:
-        return total
-    factor, divisor = route.surcharge.as_integer_ratio()
-    return half_even(total * factor, divisor * 10**price.extra)
+    if price.to_usd == (1, 1) and route.surcharge == NO_SURCHARGE:
+        return total + price.per_request
+    return in_usd(price, total, route.surcharge, price.per_request)
 
 
 def _fresh_rate(route: Route, price: Price, expected: Expected) -> int | None:
@@ -132,8 +133,7 @@ def lost(route: Route, now: datetime, prompt_tokens: int, tokens: int) -> int | 
     fresh, read = price.rates[_INPUT], price.rates[_READ]
     if fresh is None or read is None:
         return None
-    factor, divisor = route.surcharge.as_integer_ratio()
-    return half_even(tokens * max(0, fresh - read) * factor, divisor * 10**price.extra)
+    return in_usd(price, tokens * max(0, fresh - read), route.surcharge)
 
 
 def seconds(speed: Speed, expected: Expected) -> float:
@@ -147,12 +147,17 @@ def _unmeasured(_route: Route) -> Speed | None:
     return None
 
 
+def _uncounted(_route: Route) -> Shadow | None:
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class View:
     """What an order looks at: the moment, the request, and what is known of the routes.
 
     ``warm`` has by name what each route holds of the conversation in its prompt cache. ``draw`` is
     a random number from 0 to below 1; the middle one, which never explores, stands for none.
+    ``shadow`` gives what a call within a route's plan is worth.
     """
 
     now: datetime
@@ -160,9 +165,23 @@ class View:
     speed: Callable[[Route], Speed | None] = field(default=_unmeasured)
     warm: Mapping[str, Warm] = field(default_factory=lambda: COLD)
     draw: float = 0.5
+    shadow: Callable[[Route], Shadow | None] = field(default=_uncounted)
 
     def cost(self, route: Route) -> int | None:
-        """Return what the request will probably cost at ``route``, in 1e-12 dollars."""
+        """Return what the request will probably cost at ``route``, in 1e-12 dollars.
+
+        Within a plan that is what it is worth there: the part of its price by the token that the
+        scarcity of the plan's windows makes. Without such a price it is nothing, as it is charged.
+        """
+        if route.plan is not None:
+            shadow = self.shadow(route)
+            if shadow is None or not shadow.ppm:
+                return 0
+            by_token = replace(route, prices=route.plan.payg)
+            found = cost(by_token, self.now, self.expected, self.warm.get(route.name))
+            if found is None:
+                return 0 if shadow.ppm < MILLION else None
+            return half_even(found * shadow.ppm, MILLION)
         speed = self.speed(route) if route.usd_per_hour is not None else None
         return cost(route, self.now, self.expected, self.warm.get(route.name), speed)
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, time
+from datetime import datetime
 
+from billing.bands import turns
 from routing.facts import UNKNOWN_MONEY, RequestFacts
 from routing.policy import Policy, Verdict
 from routing.proof_cases import Asked, Resolve
@@ -103,18 +104,12 @@ class Outcomes:
         routes = [*asked.routes, *([asked.shadow] if asked.shadow is not None else [])]
         judge = self.resolve(asked.judge) if asked.judge else None
         routes += judge.routes if judge is not None else ()
-        today = self.now.astimezone(UTC).date()
-        days: set[date] = {today}
-        hours: set[time] = set()
-        for route in routes:
-            for applies, _ in route.prices.bands if route.prices is not None else ():
-                if applies.since is not None and applies.since > today:
-                    days.add(applies.since)
-                hours |= {hour for hour in (applies.start, applies.end) if hour is not None}
-        # Where nothing depends on the hour, only whole days differ.
-        later = {datetime.combine(day, time(), UTC) for day in days - {today}}
-        later |= {datetime.combine(day, hour, UTC) for day in days for hour in hours}
-        return (self.now, *sorted(later))
+        bands = (
+            applies
+            for route in routes
+            for applies, _ in (route.prices.bands if route.prices is not None else ())
+        )
+        return (self.now, *turns(bands, self.now))
 
 
 def firsts(wish: Wish, routes: Sequence[Route], at: datetime) -> tuple[Route, ...]:

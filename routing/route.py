@@ -7,19 +7,22 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from billing import pricing
+from billing.price import Price
+from billing.price_list import PriceList
 from routing.facts import Money, RouteFacts
 
 if TYPE_CHECKING:  # types only: these rooms bring the HTTP client with them
     from providers.dialect import Dialect
     from providers.endpoint import Endpoint
     from providers.host import Cache
+    from providers.plan import Weights
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,23 @@ class Queue:
 
 
 @dataclass(frozen=True, slots=True)
+class Subscribed:
+    """The plan that pays a route's calls: its name, and how a call is weighed in it.
+
+    ``payg`` is what the same vendor charges by the token, None where nobody knows. ``goes_on`` says
+    that the same key is billed so where a window is used up; ``prices`` of the route are those
+    then, so that what is held for a call is the most that it can cost. ``in_dollars``: some window
+    counts what calls cost by the token.
+    """
+
+    name: str
+    weights: Weights | None = None
+    payg: PriceList | None = None
+    goes_on: bool = False
+    in_dollars: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
     """One model at one configured provider; a value, without any I/O.
 
@@ -38,14 +58,17 @@ class Route:
     the model may be asked here, the best one first, each with the host's way of speaking it;
     ``tools_wire`` leads from one of them to the one that must be used instead when the request has
     function tools. ``cannot`` holds what is known not to work. ``available`` is "" or why it cannot
-    be called ("X_API_KEY is not set"). ``surcharge`` multiplies every price (1 is none).
+    be called ("X_API_KEY is not set"). ``tokenizer`` is the vocabulary that its texts can be
+    counted with here, "" for none. ``surcharge`` multiplies every price (1 is none).
     ``usd_per_hour`` is what an hour of answering costs where that, and no price per token, was
-    stated. ``clients`` are patterns of the only programs that its contract is for; empty: all.
+    stated, ``watts`` what answering draws there beyond waiting. ``clients`` are patterns of the
+    only programs that its contract is for; empty: all.
 
     ``endpoint`` is the provider's address with its first key, ``endpoints`` all of them, one a key.
     ``shares_limits`` says that the models of a key share its rate limits; else each has its own.
     ``cache`` is what is known of the host's prompt cache, None where nothing is. ``queue`` is set
-    for a server at home whose calls may not wait as long as it takes.
+    for a server at home whose calls may not wait as long as it takes. ``plan`` is the subscription
+    that its key is one of.
     """
 
     name: str
@@ -54,21 +77,24 @@ class Route:
     endpoint: Endpoint
     dialects: Mapping[str, Dialect]
     facts: RouteFacts
-    prices: pricing.PriceList | None = None
+    prices: PriceList | None = None
     surcharge: Decimal = Decimal(1)
     context: int | None = None
     max_output: int | None = None
+    tokenizer: str = ""
     can: frozenset[str] = frozenset()
     cannot: frozenset[str] = frozenset()
     tools_wire: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     available: str = ""
     launched: bool = False
     usd_per_hour: Decimal | None = None
+    watts: Decimal | None = None
     clients: tuple[str, ...] = ()
     endpoints: tuple[Endpoint, ...] = ()
     shares_limits: bool = True
     cache: Cache | None = None
     queue: Queue | None = None
+    plan: Subscribed | None = None
 
     def quota(self, endpoint: Endpoint) -> str:
         """Return the name of what shares one rate limit with this route at one of its keys."""
@@ -80,7 +106,10 @@ class Size:
     """The most tokens of a request; ``output_tokens`` (of all answers) None: the client set none.
 
     ``answers`` is how many answers are asked for at once. ``prompt_likely`` is how many tokens the
-    prompt probably has, ``prompt_least`` how many it certainly has; 0 is not known.
+    prompt probably has, ``prompt_least`` how many it certainly has; 0 is not known. ``tier`` is the
+    tier of service that is asked for ("" none, ``auto`` any), ``searches`` how often the host may
+    search at most. ``is_open``: the host may read more than ``prompt_tokens``, which count what was
+    sent: pictures and files by their address, turns that it keeps, what it finds.
     """
 
     prompt_tokens: int
@@ -88,6 +117,13 @@ class Size:
     answers: int = 1
     prompt_likely: int = 0
     prompt_least: int = 0
+    tier: str = ""
+    searches: int = 0
+    is_open: bool = False
+
+    def prompt_most(self, context: int | None) -> int:
+        """Return the most tokens that the prompt can have, where at most ``context`` are read."""
+        return max(self.prompt_tokens, context or 0) if self.is_open else self.prompt_tokens
 
 
 def ceiling(route: Route, now: datetime, size: Size) -> int | None:
@@ -103,7 +139,26 @@ def ceiling(route: Route, now: datetime, size: Size) -> int | None:
         if route.prices is None or not _answers_cost_nothing(route.prices):
             return None
         output = 0
-    return pricing.ceiling(route.prices, now, size.prompt_tokens, output, route.surcharge)
+    return pricing.ceiling(
+        route.prices,
+        now,
+        size.prompt_most(route.context),
+        output,
+        route.surcharge,
+        tier=size.tier,
+        searches=size.searches,
+    )
+
+
+def hold_most(route: Route, now: datetime, size: Size) -> int | None:
+    """Return ``ceiling``; without a price for a tier or a search, that without them; None: unknown.
+
+    For a route that may be used unpriced: what its client says must not make it a call for nothing.
+    """
+    most = ceiling(route, now, size)
+    if most is None and (size.tier or size.searches):
+        return ceiling(route, now, replace(size, tier="", searches=0))
+    return most
 
 
 def ceiling_usd(route: Route, now: datetime, size: Size | None) -> Decimal | None:
@@ -119,32 +174,41 @@ def money(route: Route, now: datetime, size: Size | None) -> Money:
     is the dearest of all.
     """
     most = ceiling_usd(route, now, size)
-    price = route.prices.at(now) if route.prices is not None else None
-    if price is None:
-        return Money(most)
-    longest = size.prompt_tokens if size is not None else sys.maxsize
-    tiers = list(price.reachable(longest))
-    ways_in = [tier.input for tier in tiers if tier.input is not None]
-    ways_out = [tier.output for tier in tiers if tier.output is not None]
+    tiers = _tiers(route, now, size)
+    ways_in = [usd for tier in tiers if (usd := tier.usd(tier.input)) is not None]
+    ways_out = [usd for tier in tiers if (usd := tier.usd(tier.output)) is not None]
     both = [
-        (3 * tier.input + tier.output) / 4
+        (3 * into + out) / 4
         for tier in tiers
-        if tier.input is not None and tier.output is not None
+        if (into := tier.usd(tier.input)) is not None and (out := tier.usd(tier.output)) is not None
     ]
     # A tier without a figure may be the dearest: then nothing is known.
     return Money(
         most,
-        max(both) * route.surcharge if len(both) == len(tiers) else None,
-        max(ways_in) * route.surcharge if len(ways_in) == len(tiers) else None,
-        max(ways_out) * route.surcharge if len(ways_out) == len(tiers) else None,
+        max(both) * route.surcharge if tiers and len(both) == len(tiers) else None,
+        max(ways_in) * route.surcharge if tiers and len(ways_in) == len(tiers) else None,
+        max(ways_out) * route.surcharge if tiers and len(ways_out) == len(tiers) else None,
     )
 
 
-def _answers_cost_nothing(prices: pricing.PriceList) -> bool:
+def _tiers(route: Route, now: datetime, size: Size | None) -> list[Price]:
+    """Return every price that a request may have now; none where one of them is not known."""
+    longest = size.prompt_most(route.context) if size is not None else sys.maxsize
+    found: list[Price] = []
+    for price in route.prices.possible(now) if route.prices is not None else ():
+        for served in pricing.served(price, size.tier if size is not None else ""):
+            if served is None:
+                return []
+            found += served.reachable(longest)
+    return found
+
+
+def _answers_cost_nothing(prices: PriceList) -> bool:
     """Tell whether no answer costs anything at any time, so that its length needs no bound."""
     every = (
         price
         for _, band in prices.bands
-        for price in (band, *(tier for _, tier in band.above_prompt_tokens))
+        for served in (band, *(one for _, one in band.services))
+        for price in (served, *(tier for _, tier in served.above_prompt_tokens))
     )
     return all(p.output == 0 and not any(p.rates[pricing.PROMPT_BUCKETS :]) for p in every)

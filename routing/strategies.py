@@ -50,6 +50,8 @@ def _cheapest(routes: Sequence[Route], _wish: Wish, view: View) -> Ranked:
 def _cost_words(cost: int | None, route: Route, view: View) -> str:
     if cost is None:
         return "price unknown, so last"
+    if route.plan is not None and (shadow := view.shadow(route)) is not None:
+        return f"{usd_text(cost)} USD expected; {shadow.words}"
     if route.usd_per_hour is not None:
         hourly = f"{route.usd_per_hour.normalize():f} USD per hour"
         timed = view.speed(route) is not None

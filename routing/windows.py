@@ -1,115 +1,83 @@
-"""How much of a plan's windows is used, so that a used-up one is left before its host says so.
+"""How much of plans' windows is used: a used-up one is left in time, a scarce one has its worth.
 
-Counted are requests and tokens of windows whose amount is published. Credits and dollars are not
-(what a call weighs is the vendor's secret), nor prompts (which calls belong to one is too), nor
-what went to the plan by other ways: there, and wherever the count is wrong, the host's own refusal
-speaks, and cools the quota group.
+Counted are requests, tokens, credits where the vendor publishes how a call is weighed, and dollars
+at list prices. Not counted are prompts (which calls belong to one is the vendor's secret) and what
+went to the plan by other ways. There, and wherever the count is wrong, the vendor's own word is
+taken where it gives one, and its refusal cools the quota group.
 
-Where a window begins anew: ``fixed`` ones at the hour, midnight, Monday or the first of the month
-in UTC, counted from the calendar; ``first_use`` ones with the first use after the last one ended;
-``rolling`` ones with every moment. What nobody established is taken for rolling.
+What a call within a plan is worth is its *shadow price*: nothing while, at the pace so far, the
+window ends before it is used up, for then a call takes nothing from anybody. Where u times the
+window would be used, only 1 of every u calls finds room, and the others pay by the token: one call
+more displaces (1 - 1/u) of a call to there. So its worth is that part of the price by the token,
+which it nears as the window gets scarce and never passes.
 """
 
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from decimal import Decimal
 from math import ceil
 
-from providers.host import Tier, Window
+from providers.plan import MICRO, Tier, Window
+from providers.plan_reading import Told
 from routing.outlook import Blocked
 from routing.route import Route
+from routing.window_count import SCALES, Amounts, Count, count_of
 
-COUNTED = ("requests", "tokens")
-HOUR_S, DAY_S, MONTH_S = 3600, 86_400, 30 * 86_400
-# 1970 began on a Thursday: weeks are counted from the Monday after.
-MONDAY_S = 4 * DAY_S
-PARTS = 120  # a rolling window is counted in so many parts
 IN_WORDS = {"rolling": "rolling window", "": "rolling window"}
+LEARNT_MOST = 8  # windows of one plan that only its vendor names
+SHARE = "share"  # the unit of a window of which only the part used is known
 
 
 @dataclass(frozen=True, slots=True)
 class Bought:
-    """A plan in use: its name, the tier that was bought, and how many times (once a key)."""
+    """A plan in use: its name, the tier that was bought, and how many times (once a key).
+
+    ``goes_on`` says that the same key is billed by the token where a window is used up, ``asked``
+    that the vendor says itself what is left. ``weighed`` are the units in which it is known what a
+    call takes.
+    """
 
     plan: str
     tier: Tier
     times: int = 1
+    goes_on: bool = False
+    asked: bool = False
+    weighed: frozenset[str] = frozenset({"requests", "tokens"})
 
 
 @dataclass(frozen=True, slots=True)
 class Used:
     """How much of one window of a plan was used, of ``most``; for the eyes of people.
 
-    ``frees_in_s`` is in how many seconds it may be used again, 0 where it may be now.
+    Both are in the window's unit; a share of 1 where only that is known, and then ``most`` is 1.
+    None in ``used``: nobody counts it. ``frees_in_s`` is in how many seconds it may be used again,
+    0 where it may be now; ``ends_in_s`` in how many it begins anew, None where it rolls.
+    ``told_at`` is when the vendor itself said it, seconds since 1970, None where it was counted
+    here. ``unweighed`` are calls that stand in no figure, for nobody knows their weight.
+    ``full_in_s`` is in how many seconds it will be used up at the pace so far; None: not before it
+    ends.
     """
 
     plan: str
     window: Window
-    used: int
-    most: int
+    used: Decimal | None
+    most: Decimal | None
     frees_in_s: float
+    ends_in_s: float | None = None
+    told_at: float | None = None
+    unweighed: int = 0
+    full_in_s: float | None = None
 
 
-@dataclass(slots=True)
-class _Count:
-    """What was used of one window. ``parts`` are begin and amount, the oldest first."""
+@dataclass(frozen=True, slots=True)
+class Shadow:
+    """What a call within a plan is worth, in millionths of its price by the token, and why."""
 
-    window: Window
-    most: int
-    seconds: int
-    parts: deque[list[float]] = field(default_factory=deque)
-    used: int = 0
-    ends_at: float = 0.0
-
-    def add(self, at: float, amount: int) -> None:
-        """Count ``amount`` used at ``at``; what is older than the window is not counted."""
-        self.drop(at)
-        if self.window.starts in ("fixed", "first_use"):
-            if not self.ends_at:
-                self.ends_at = self._end(at)
-            self.used += amount
-            return
-        part = at - at % (self.seconds / PARTS)
-        if self.parts and self.parts[-1][0] >= part:
-            self.parts[-1][1] += amount
-        else:
-            self.parts.append([part, amount])
-        self.used += amount
-
-    def drop(self, now: float) -> None:
-        """Forget what is over."""
-        if self.ends_at and now >= self.ends_at:
-            self.ends_at, self.used = 0.0, 0
-        while self.parts and self.parts[0][0] + self.seconds <= now:
-            self.used -= int(self.parts.popleft()[1])
-
-    def frees_at(self) -> float:
-        """Return when it may be used again; 0 where it may be now."""
-        if self.used < self.most:
-            return 0.0
-        if self.ends_at:
-            return self.ends_at
-        left = self.used
-        for begin, amount in self.parts:
-            left -= int(amount)
-            if left < self.most:
-                return begin + self.seconds
-        return 0.0
-
-    def _end(self, at: float) -> float:
-        if self.window.starts == "first_use":
-            return at + self.seconds
-        if self.window.per.endswith("month"):
-            day = datetime.fromtimestamp(at, UTC)
-            months = int(self.window.per.removesuffix("month"))
-            later = day.year * 12 + (day.month - 1) // months * months + months
-            return datetime(later // 12, later % 12 + 1, 1, tzinfo=UTC).timestamp()
-        start = MONDAY_S if self.seconds % (7 * DAY_S) == 0 else 0
-        return at - (at - start) % self.seconds + self.seconds
+    ppm: int
+    words: str
 
 
 @dataclass(slots=True)
@@ -117,8 +85,9 @@ class _Held:
     """One provider's plan with its counts; ``full_until`` is 0 while it may be asked."""
 
     bought: Bought
-    counts: list[_Count]
+    counts: list[Count]
     full_until: float = 0.0
+    judged_at: float = 0.0
     why: str = ""
 
 
@@ -139,33 +108,54 @@ class Windows:
             known = self._held.get(provider)
             if known is not None and known.bought == bought:
                 kept[provider] = known
-            elif counts := _counts(bought):
+                continue
+            windows = bought.tier.windows or ()
+            counts = [count_of(one, bought.times, bought.weighed) for one in windows]
+            if bought.asked or any(count.counts for count in counts):
                 kept[provider] = _Held(bought, counts)
         self._held = kept
 
     @property
     def longest_s(self) -> float:
         """How far back a use may lie that still counts; 0 where nothing is counted."""
-        found = (count.seconds for held in self._held.values() for count in held.counts)
+        counted = (count for held in self._held.values() for count in held.counts if count.counts)
         # A calendar month may have a day more.
-        return max(found, default=0) * 1.1
+        return max((count.seconds for count in counted), default=0) * 1.1
 
-    def seed(self, provider: str, events: Iterable[tuple[float, int, int]]) -> None:
-        """Count what was used before the start: at, requests and tokens of each, oldest first."""
+    def seed(self, provider: str, events: Iterable[tuple[float, Amounts]]) -> None:
+        """Count what was used before the start: when, and how much, the oldest first."""
         held = self._held.get(provider)
         if held is None:
             return
-        for at, requests, tokens in events:
-            _add(held, at, requests, tokens)
+        for at, amounts in events:
+            _add(held, at, amounts)
         self._judge(held, self._clock())
 
-    def used(self, provider: str, *, requests: int = 1, tokens: int = 0) -> None:
-        """Count answered calls, one by itself, and their tokens."""
+    def used(self, provider: str, amounts: Amounts) -> None:
+        """Count answered calls and what they took."""
         held = self._held.get(provider)
         if held is not None:
             now = self._clock()
-            _add(held, now, requests, tokens)
+            _add(held, now, amounts)
             self._judge(held, now)
+
+    def told(self, provider: str, key: str, words: Iterable[Told]) -> None:
+        """Take the vendor's own word on the windows of one key (by the name of its quota group).
+
+        Windows that the catalogue does not know are learnt from it.
+        """
+        held = self._held.get(provider)
+        if held is None:
+            return
+        now = self._clock()
+        for word in words:
+            known = [count for count in held.counts if count.window.per == word.per]
+            if not known and len(held.counts) < LEARNT_MOST:
+                known = [count_of(Window(word.per, SHARE, None, "", "as its vendor says"), 1, ())]
+                held.counts += known
+            for count in known:
+                count.told(key, word.share, word.resets_at, now)
+        self._judge(held, now)
 
     @property
     def is_clear(self) -> bool:
@@ -173,68 +163,104 @@ class Windows:
         return not self._held
 
     def of(self, provider: str) -> tuple[Used, ...]:
-        """Return what was used of each window that is counted for ``provider``."""
+        """Return what was used of each window of the plan of ``provider``."""
         held = self._held.get(provider)
         if held is None:
             return ()
         now = self._clock()
         for count in held.counts:
             count.drop(now)
-        return tuple(
-            Used(
-                held.bought.plan,
-                count.window,
-                count.used,
-                count.most,
-                max(0.0, count.frees_at() - now),
-            )
-            for count in held.counts
-        )
+        return tuple(_shown(held.bought, count, now) for count in held.counts)
 
     def blocked(self, route: Route) -> Blocked | None:
-        """Return which window of the route's plan is used up, and when it ends; None for none."""
+        """Return which window of the route's plan is used up, and when it ends; None for none.
+
+        A plan whose key goes on by the token is never blocked.
+        """
         held = self._held.get(route.provider)
-        if held is None or not held.full_until:
+        if held is None or held.bought.goes_on or not self._full(held):
             return None
+        return Blocked("window", held.why, held.full_until - self._clock())
+
+    def pays(self, route: Route) -> bool:
+        """Whether the plan of ``route`` pays a call that begins now: no window is used up."""
+        held = self._held.get(route.provider)
+        return held is None or not self._full(held)
+
+    def shadow(self, route: Route) -> Shadow | None:
+        """Return what a call within the plan of ``route`` is worth; None: nothing counts it."""
+        held = self._held.get(route.provider)
+        if held is None:
+            return None
+        if self._full(held):
+            return Shadow(MICRO, f"{held.bought.plan} is used up: by the token")
+        now, scarcest, worth = self._clock(), None, -1
+        for count in held.counts:
+            count.drop(now)
+            if not (count.counts or count.told_at is not None):
+                continue
+            wanted, most = count.scarcity(now)
+            ppm = (wanted - most) * MICRO // wanted if wanted > most else 0
+            if ppm > worth:
+                scarcest, worth = count, ppm
+        if scarcest is None:
+            return None
+        percent = 100 * scarcest.used // scarcest.most
+        what = f"plan: {percent} % of the {scarcest.window.per} window used"
+        if not worth:
+            return Shadow(0, f"{what}, none of it scarce")
+        return Shadow(worth, f"{what}, worth {Decimal(worth) / MICRO:.2f} of its list price")
+
+    def _full(self, held: _Held) -> bool:
         now = self._clock()
-        if now >= held.full_until:
+        # A clock that was set back would keep it shut for as long again.
+        if held.full_until and not held.judged_at <= now < held.full_until:
             self._judge(held, now)
-            if not held.full_until:
-                return None
-        return Blocked("window", held.why, held.full_until - now)
+        return held.full_until > 0
 
     def _judge(self, held: _Held, now: float) -> None:
-        held.full_until, held.why = 0.0, ""
+        held.full_until, held.judged_at, held.why = 0.0, now, ""
         for count in held.counts:
             count.drop(now)
             frees_at = count.frees_at()
-            if frees_at > held.full_until:
+            if frees_at > max(now, held.full_until):
                 held.full_until = frees_at
-                window = count.window
-                held.why = (
-                    f"the {window.per} {IN_WORDS.get(window.starts, 'window')} of "
-                    f"{held.bought.plan} is used up: {count.used} of {count.most} {window.unit} "
-                    f"by this gateway's count, for another {ceil(frees_at - now)} s"
-                )
+                held.why = _why(held.bought, count, frees_at - now)
 
 
-def _counts(bought: Bought) -> list[_Count]:
-    return [
-        _Count(window, int(window.amount * bought.times), _seconds(window.per))
-        for window in bought.tier.windows or ()
-        if window.amount is not None and window.unit in COUNTED
-    ]
+def _why(bought: Bought, count: Count, frees_in_s: float) -> str:
+    window = count.window
+    by = "this gateway's count" if count.told_at is None else "its vendor's word"
+    scale = SCALES.get(window.unit, MICRO) if count.counts else 0
+    how = (
+        f"{count.used // scale} of {count.most // scale} {window.unit}"
+        if scale
+        else f"{100 * count.used // count.most} %"
+    )
+    return (
+        f"the {window.per} {IN_WORDS.get(window.starts, 'window')} of {bought.plan} is used up: "
+        f"{how} by {by}, for another {ceil(frees_in_s)} s"
+    )
 
 
-def _add(held: _Held, at: float, requests: int, tokens: int) -> None:
-    amounts = {"requests": requests, "tokens": tokens}
+def _shown(bought: Bought, count: Count, now: float) -> Used:
+    is_known = count.counts or count.told_at is not None
+    scale = SCALES[count.window.unit] if count.counts else MICRO
+    frees_at = count.frees_at()
+    return Used(
+        bought.plan,
+        count.window,
+        Decimal(count.used) / scale if is_known else None,
+        Decimal(count.most) / scale if is_known else None,
+        max(0.0, frees_at - now),
+        count.ends_at - now if count.ends_at else None,
+        count.told_at,
+        count.unweighed,
+        count.full_in_s(now) if is_known else None,
+    )
+
+
+def _add(held: _Held, at: float, amounts: Amounts) -> None:
     for count in held.counts:
-        if amount := amounts[count.window.unit]:
-            count.add(at, amount)
-
-
-def _seconds(per: str) -> int:
-    for unit, seconds in (("month", MONTH_S), ("h", HOUR_S), ("d", DAY_S)):
-        if per.endswith(unit):
-            return int(per.removesuffix(unit)) * seconds
-    raise ValueError(f"{per!r} is no length of a window")
+        if count.counts and amounts.of(count.window.unit) != 0:
+            count.add(at, amounts.of(count.window.unit))

@@ -29,6 +29,12 @@ def write_section(title: str, text: str) -> None:
     _write(before, sections)
 
 
+def sections() -> dict[str, str]:
+    """Return what stands below each section's title, by that title."""
+    _, found = _parts()
+    return {heading.removeprefix("## "): text.partition("\n")[2] for heading, text in found.items()}
+
+
 def _parts() -> tuple[str, dict[str, str]]:
     whole = PAGE.read_text(encoding="utf-8") if PAGE.exists() else ""
     before, *sections = whole.split(MARK)

@@ -22,10 +22,13 @@ from tests.databases import (  # noqa: F401 - fixtures that tests in several fol
     ledger_url,
     own_postgres,
     postgres,
+    postgres_url,
     sqlite_store,
     store,
+    unsummed,
 )
 from tests.fakes.upstream import Upstream
+from tests.valkey import _valkey, own_valkey, valkey_url  # noqa: F401 - fixtures
 
 # What a developer's machine may have set and a test must not see.
 # (COLUMNS is set by the test runner's own workers.)
@@ -34,8 +37,12 @@ GRACE_S = 2.0
 
 
 # No test asserts on a timing. Where CI is set, the examples are the same at every run.
+# Fewer examples than usual in the everyday run, whose time is short; `make slow` asks for more.
 settings.register_profile(
-    "untimed", settings.get_profile("ci" if os.environ.get("CI") else "default"), deadline=None
+    "untimed",
+    settings.get_profile("ci" if os.environ.get("CI") else "default"),
+    deadline=None,
+    max_examples=int(os.environ.get("EXAMPLES", "40")),
 )
 settings.load_profile("untimed")
 

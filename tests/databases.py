@@ -15,6 +15,7 @@ from sqlalchemy import text
 
 from billing.migrate import migrate
 from billing.store import Store, open_engine
+from tests.double_check import rollups_agree
 
 
 def start_postgres(folder: Path) -> Any:
@@ -66,17 +67,29 @@ def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The address of a database without anything in it."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/books/ledger.db"
-    server = request.getfixturevalue("postgres")
-    name = f"ledger{next(request.getfixturevalue('_numbers'))}"
-    _run(server, f"CREATE SCHEMA {name}")
-    return f"{server.get_uri()}&options=-csearch_path%3D{name}"
+    return str(request.getfixturevalue("postgres_url"))
 
 
 @pytest.fixture
-def ledger_url(empty_url: str) -> str:
+def postgres_url(postgres: Any, _numbers: Iterator[int]) -> str:
+    """The address of a database of PostgreSQL without anything in it."""
+    name = f"ledger{next(_numbers)}"
+    _run(postgres, f"CREATE SCHEMA {name}")
+    return f"{postgres.get_uri()}&options=-csearch_path%3D{name}"
+
+
+@pytest.fixture
+def unsummed() -> None:
+    """For a test that edits entries behind the store's back: its sums are not looked at."""
+
+
+@pytest.fixture
+def ledger_url(empty_url: str, request: pytest.FixtureRequest) -> Iterator[str]:
     """The address of an empty ledger."""
     migrate(empty_url)
-    return empty_url
+    yield empty_url
+    if "unsummed" not in request.fixturenames:
+        rollups_agree(empty_url)
 
 
 @pytest.fixture
@@ -88,10 +101,12 @@ def store(ledger_url: str) -> Iterator[Store]:
 
 
 @pytest.fixture
-def sqlite_store(tmp_path: Path) -> Iterator[Store]:
+def sqlite_store(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Store]:
     """An empty ledger in a file, open."""
     url = f"sqlite:///{tmp_path}/ledger.db"
     migrate(url)
     store = Store.open(url)
     yield store
     store.close()
+    if "unsummed" not in request.fixturenames:
+        rollups_agree(url)

@@ -17,13 +17,14 @@ import uvicorn
 import yaml
 from sqlalchemy import text
 
-from billing.store import open_engine
+from billing.store import Store
 from gateway.app import Gateway, opened
 from gateway.config_file import read
 from gateway.house import House
 from gateway.setup import compile_setup
 from gateway.sight import Sight
 from routing.health import Health
+from tests.double_check import rollups_agree
 
 WAIT_S = 10.0
 HELLO = [{"role": "user", "content": "Hello"}]
@@ -92,6 +93,7 @@ class Running:
         self.server.should_exit = True
         self._thread.join(WAIT_S)
         assert not self._thread.is_alive(), "the gateway did not stop"
+        rollups_agree(self.house.setup.config.ledger)
 
     def until(self, holds: Any, within_s: float = WAIT_S) -> Any:
         """Wait until ``holds()`` is true and return its value; fail after ``within_s`` seconds."""
@@ -123,12 +125,13 @@ class Running:
         return rows
 
     def _rows(self) -> list[dict[str, Any]]:
-        engine = open_engine(self.house.setup.config.ledger)
-        with engine.connect() as connection:
-            found = connection.execute(text("SELECT * FROM entries ORDER BY at_us, attempt"))
-            rows = [dict(row) for row in found.mappings()]
-        engine.dispose()
-        return rows
+        store = Store.open(self.house.setup.config.ledger)
+        rows: list[dict[str, Any]] = []
+        for part in store.parts(None, None):
+            with part.connect() as connection:
+                rows += map(dict, connection.execute(text("SELECT * FROM entries")).mappings())
+        store.close()
+        return sorted(rows, key=lambda row: (row["at_us"], row["attempt"]))
 
 
 @contextmanager

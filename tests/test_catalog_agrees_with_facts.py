@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.facts import comparing, files, own_models, plans, weights
+from tests.facts import comparing, files, own_models, plans, tiers, weights
 from tests.facts.comparing import Difference, differences
 from tests.facts.files import EAST, are_here, file, providers
 from tests.facts.readings import FAMILIES, HOSTS, LOCAL, PLANS, RUN_BY
@@ -34,6 +34,11 @@ def judge(key: str, found: list[Difference]) -> None:
 @pytest.mark.parametrize("key", HOSTS)
 def test_a_host_says_what_the_facts_say(key: str) -> None:
     judge(key, list(differences(key)))
+
+
+@pytest.mark.parametrize("key", HOSTS)
+def test_a_model_costs_in_every_tier_what_the_facts_say(key: str) -> None:
+    judge(f"{key} tiers", list(tiers.differences(key)))
 
 
 @pytest.mark.parametrize("key", RUN_BY)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from gateway import bill_forms
 from gateway.config_file import read
 from gateway.setup import compile_setup
 from providers import catalog
@@ -35,6 +36,13 @@ DOCUMENTS = (
     "docs/catalog.md",
     "docs/ci.md",
     "docs/routing.md",
+    "docs/plans.md",
+    "docs/home.md",
+    "docs/prices.md",
+    "docs/spend.md",
+    "docs/reconcile.md",
+    "docs/audit.md",
+    "docs/budgets.md",
     *(f"docs/decisions/{path.name}" for path in sorted((ROOT / "docs/decisions").glob("*.md"))),
 )
 
@@ -84,3 +92,36 @@ def test_the_configs_of_the_documents_can_be_used(tmp_path: Path) -> None:
         found = setup.candidates(name)
         assert found is not None
         assert found.routes[0].name == first
+
+
+def test_the_configs_of_the_guides_on_money_can_be_used(tmp_path: Path) -> None:
+    environment = {
+        "DEEPSEEK_API_KEY": "k",
+        "OPENROUTER_API_KEY": "k",
+        "ENTREPOT_ALERTS_URL": "https://a.b",
+    }
+    for page in ("prices", "budgets"):
+        blocks = yaml_blocks(f"docs/{page}.md")
+        assert blocks
+        for block in blocks:
+            said = {"providers": {"deepseek": {"api_key": "k"}}, **yaml.safe_load(block)}
+            (tmp_path / "config.yaml").write_text(yaml.safe_dump(said), encoding="utf-8")
+            read(tmp_path / "config.yaml", environment)
+
+
+def test_the_bill_of_the_guide_can_be_read(tmp_path: Path) -> None:
+    (block,) = yaml_blocks("docs/reconcile.md")
+    (tmp_path / "bill.yaml").write_text(block, encoding="utf-8")
+    assert bill_forms.load(tmp_path / "bill.yaml").zone == "Europe/Paris"
+
+
+def test_the_providers_of_the_guides_on_plans_and_home_can_be_used(tmp_path: Path) -> None:
+    for page, provider in (("plans", "glm"), ("home", "desk")):
+        (block,) = yaml_blocks(f"docs/{page}.md")
+        said = yaml.safe_load(block)
+        said["providers"]["deepseek"] = {"api_key": "k"}
+        (tmp_path / "config.yaml").write_text(yaml.safe_dump(said), encoding="utf-8")
+        setup = compile_setup(read(tmp_path / "config.yaml", {"ZAI_CODING_API_KEY": "k"}))
+        owner = setup.providers[provider]
+        assert not owner.available
+        assert (owner.machine is not None) == (page == "home")

@@ -34,6 +34,9 @@ HELP_LOADS_NOT = (
     "psycopg",
     "redis",
     "tiktoken",
+    "holidays",
+    "pyarrow",
+    "cryptography",
 )
 
 # Python that starts and stops all that `serve` needs for the config file in sys.argv[1].
@@ -63,6 +66,9 @@ SERVE_LOADS_NOT = (
     "psycopg",
     "redis",
     "tiktoken",
+    "holidays",
+    "pyarrow",
+    "cryptography",
     "xllamacpp",
     "numpy",
     "requests",

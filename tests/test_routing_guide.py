@@ -11,12 +11,15 @@ from pathlib import Path
 import pytest
 import yaml
 
+from billing.bands import ALWAYS
 from billing.money import usd_text
-from billing.pricing import ALWAYS, Price, PriceList
+from billing.price import Price
+from billing.price_list import PriceList
 from gateway import home_load, shadow
-from gateway.config import ProviderForm, ServerForm
+from gateway.config import ServerForm
 from gateway.config_file import read
 from gateway.config_models import BlendForm, HedgeForm, ModelForm, ShadowForm
+from gateway.config_providers import ProviderForm
 from gateway.metrics import COUNTERS, Metrics
 from gateway.setup import compile_setup
 from gateway.translate import GATHERED_MAX_CHARS
@@ -53,7 +56,8 @@ def test_every_word_within_a_word_is_told(word: str) -> None:
 
 @pytest.mark.parametrize("word", ProviderForm.model_fields)
 def test_every_word_of_a_provider_stands_in_some_document(word: str) -> None:
-    documents = ("docs/routing.md", "docs/catalog.md", "config.example.yaml")
+    pages = ("routing", "catalog", "plans", "home", "prices")
+    documents = (*(f"docs/{page}.md" for page in pages), "config.example.yaml")
     assert any(re.search(rf"\b{word}\b", (ROOT / name).read_text()) for name in documents)
 
 

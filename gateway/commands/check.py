@@ -188,5 +188,5 @@ def _unpriced(setup: Setup) -> list[str]:
 
 def _priced(route: Route, now: datetime) -> bool:
     price = route.prices.at(now) if route.prices is not None else None
-    by_token = price is not None and price.input is not None and price.output is not None
+    by_token = price is not None and None not in (price.usd(price.input), price.usd(price.output))
     return by_token or route.usd_per_hour is not None

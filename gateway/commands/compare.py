@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from billing import reports
+from billing import shadows
 from billing.compare import ENOUGH, Comparison, Side, Spent, compared
 from billing.money import usd_text
 from billing.store import Store, StoreError
@@ -69,14 +69,14 @@ def run(
 
 
 def _read(store: Store, config: Config, name: str, since: datetime | None) -> tuple[Found, bool]:
-    tried, whole = reports.shadowed(store.engine, since, None)
+    tried, whole = shadows.shadowed(store, since, None)
     # Aliases and patterns lead to the model too; the ledger has what was asked for.
     asked = {each.model_asked for each in tried if each.purpose != "judge"}
     leading = {
         a for a in asked if a == name or ((e := config.entry(a)) is not None and e[0] == name)
     }
     return [
-        (made, reports.spent_at(store.engine, made.client.route, leading, since, None))
+        (made, shadows.spent_at(store, made.client.route, leading, since, None))
         for made in compared(tried, leading)
     ], whole
 
@@ -94,7 +94,7 @@ def _nothing(config: Config, name: str, since: str) -> str:
 
 def _note_what_is_left_out(whole: bool, waiting: int) -> None:
     if not whole:
-        say(f"Only the newest {reports.SHADOWS_MAX} shadows of this time were read.")
+        say(f"Only the newest {shadows.SHADOWS_MAX} shadows of this time were read.")
     if waiting:
         say(f"{waiting} entries wait in the journal, and are in no number yet.")
 

@@ -21,7 +21,8 @@ import typer
 
 from gateway.commands.reading import ConfigOption, load_config
 from gateway.commands.screen import NOT_SO, JsonOption, fail, print_json, say, show
-from gateway.config import Config, KeyForm, matching
+from gateway.config import Config, matching
+from gateway.config_keys import KeyForm
 from gateway.config_models import ModelForm
 from gateway.connect.form import KEY, PLAIN_NAME, ClientForm, FileForm, Words, client, names
 from gateway.connect.merge import MergeError

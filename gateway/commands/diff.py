@@ -101,8 +101,8 @@ def _compare(
     store: Store, now: Loaded, new: Loaded, first: datetime | None, last: datetime | None
 ) -> Report:
     began = time.perf_counter()
-    total = past.count(store.engine, first, last)
-    with _watched(past.requests(store.engine, first, last), total) as requests:
+    total = past.count(store, first, last)
+    with _watched(past.requests(store, first, last), total) as requests:
         report = difference(compared(requests, ConfigWorld(now), ConfigWorld(new)))
     seconds = max(time.perf_counter() - began, 0.001)
     speed = f"{total} attempts of {report.requests} requests read in {seconds:.1f} s"

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 import typer
 
+from billing.drain import REFUSED
 from billing.schema import HEAD
 from billing.store import StoreError
 from gateway import urls
@@ -47,6 +48,8 @@ from gateway.setup import Setup, compile_setup
 from providers.catalog import builtin
 
 DISTRIBUTION = "entrepot"
+# A gateway that runs moves its entries twice a second.
+WAITS_LONG_S = 60
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
 
 
@@ -201,8 +204,12 @@ def _journal(setup: Setup) -> Finding:
     text = f"{folder}: {waits.entries} entries wait for the ledger"
     if waits.entries:
         text += f", the oldest for {waits.oldest_s:.0f} s"
+    if waits.refused:
+        text += f"; {waits.refused} were set aside in {folder / REFUSED}: no database takes them"
     if waits.damaged:
         return Finding("journal", "note", f"{text}; {waits.damaged} lines are damaged")
+    if waits.refused or waits.oldest_s > WAITS_LONG_S:
+        return Finding("journal", "note", text)
     return Finding("journal", "good", text)
 
 

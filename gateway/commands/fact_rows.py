@@ -9,7 +9,7 @@ from typing import Any
 
 from providers.catalog_facts import Other, Told
 from providers.fact_age import age_days
-from providers.host import Source
+from providers.source import Source
 
 FACT_COLUMNS = ("fact", "age", "what is so, and by which [source]")
 UNDATED = "undated"

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from billing import list_prices
+from gateway.route_prices import prices_at
 from providers.catalog import Catalog
-from providers.host import Host, HostEndpoint, Model, Plan
+from providers.host import Host, HostEndpoint, Model
+from providers.plan import Plan
 
 DEAREST = Decimal("Infinity")
 GONE = ("closed", "retired")
@@ -157,14 +158,9 @@ def _variable(host: str, what: str) -> str:
 
 def _price(host: Host, model: Model) -> Decimal:
     """Return US dollars per million tokens, three in to one out; unknown is the dearest."""
-    if model.prices is not None:
-        figures = model.prices.figures
-        known = model.prices.currency == "USD" and {"input", "output"} <= figures.keys()
-        return (3 * figures["input"] + figures["output"]) / 4 if known else DEAREST
-    listed = (
-        list_prices.from_genai_prices(host.genai_prices, model.id) if host.genai_prices else None
-    )
+    listed = prices_at(host, host.endpoints[host.default_endpoint], model)
     price = listed.at(datetime.now(UTC)) if listed is not None else None
     if price is None or price.input is None or price.output is None:
         return DEAREST
-    return (3 * price.input + price.output) / 4
+    usd = price.usd((3 * price.input + price.output) / 4)
+    return DEAREST if usd is None else usd

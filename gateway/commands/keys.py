@@ -15,8 +15,8 @@ from pydantic import ValidationError
 from gateway.auth import KEY_MAX_BYTES, key_hash
 from gateway.commands.reading import ConfigOption, config_path
 from gateway.commands.screen import JsonOption, fail, print_json, say
-from gateway.config import KeyForm
 from gateway.config_file import Loaded, read
+from gateway.config_keys import KeyForm
 from gateway.problems import ConfigError, faults_of
 from routing.policy import LabelError
 

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from billing.backfill import is_unfinished
+from billing.drain import REFUSED
 from billing.journal import SUFFIX, read_segment, recover
 from billing.ledger import Entry
 from billing.schema import HEAD
@@ -20,11 +22,15 @@ PAUSE_S, LOOKS = 0.05, 4
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """What the journal holds that may not be in the database yet; ``oldest_s`` in seconds."""
+    """What the journal holds that may not be in the database yet; ``oldest_s`` in seconds.
+
+    ``refused`` were set aside, since no database takes them.
+    """
 
     entries: int
     damaged: int
     oldest_s: float
+    refused: int = 0
 
 
 def shown(given: str) -> str:
@@ -59,6 +65,8 @@ def existing(given: str) -> Iterator[Store | None]:
                 f"it is at revision {revision}, and this version knows {HEAD}: the gateway brings "
                 "an older one up to date when it starts"
             )
+        if revision is not None and is_unfinished(store.engine):
+            raise StoreError("an upgrade of it is not done yet; the gateway goes on with it")
         yield store if revision is not None else None
     finally:
         store.close()
@@ -97,9 +105,18 @@ def waiting(journal: Path) -> Waiting:
     for path in journal.glob(f"*{SUFFIX}"):
         try:
             found, wrong = read_segment(path)
-            age = time.time() - path.stat().st_mtime
+            since = found[0].recorded_us / 1e6 if found else 0.0
+            age = time.time() - (since or path.stat().st_mtime)
         except OSError:  # just moved into the database
             continue
         entries, damaged = entries + len(found), damaged + len(wrong)
         oldest = max(oldest, age if found else 0.0)
-    return Waiting(entries, damaged, oldest)
+    return Waiting(entries, damaged, oldest, _lines(journal / REFUSED))
+
+
+def _lines(path: Path) -> int:
+    try:
+        with path.open("rb") as file:
+            return sum(1 for _ in file)
+    except OSError:
+        return 0

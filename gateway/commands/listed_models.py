@@ -8,7 +8,7 @@ from decimal import Decimal, InvalidOperation
 from fnmatch import fnmatchcase
 from typing import Any
 
-from billing.pricing import Price
+from billing.price import Price
 from providers.host import Host, Model
 
 # Where lists have been seen to keep their rows, and what a row says, the most exact first.
@@ -117,7 +117,8 @@ def _of_model(
             yield Difference(f"{what} of {model.id}", str(ours or "unknown"), str(theirs))
     price = price_of(model.id) if row.prices else None
     for bucket, theirs_usd in row.prices:
-        ours_usd: Decimal | None = getattr(price, bucket, None)
+        own: Decimal | None = getattr(price, bucket, None)
+        ours_usd = price.usd(own) if price is not None else None
         if ours_usd is None or abs(ours_usd - theirs_usd) > ALIKE * max(ours_usd, theirs_usd):
             shown = "unknown" if ours_usd is None else f"{ours_usd.normalize():f}"
             what = f"{bucket} price of {model.id}, USD/M"

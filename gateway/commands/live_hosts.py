@@ -19,7 +19,7 @@ import msgspec
 from billing import pricing
 from billing.ledger import Entry
 from billing.money import usd_text
-from billing.pricing import Price
+from billing.price import Price
 from gateway.commands import live
 from gateway.commands.listed_models import Difference, compare, read_list
 from gateway.errors import Refusal

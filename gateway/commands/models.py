@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from gateway import offers
-from gateway.commands import models_of_config
+from gateway.commands import models_of_config, price_words
 from gateway.commands.fact_rows import end_in_words
 from gateway.commands.reading import ConfigOption, config_path, load_config, load_setup
 from gateway.commands.screen import JsonOption, fail, print_json, progress, say, show
@@ -137,11 +137,12 @@ def document(offer: Offer, now: datetime) -> dict[str, Any]:
         "status": offer.status or "unknown",
         "until": offer.model.until,
         "billing": offer.billing,
-        "usd_in": _figure(price.input if price is not None else None),
-        "usd_out": _figure(price.output if price is not None else None),
+        "usd_in": _figure(price.usd(price.input) if price is not None else None),
+        "usd_out": _figure(price.usd(price.output) if price is not None else None),
         "usd_per_hour": _figure(offer.usd_per_hour),
         "longer_prompts_cost_more": bool(price is not None and price.above_prompt_tokens),
         "price_from": " · ".join(filter(None, (price.source, price.date))) if price else None,
+        "prices": price_words.told(offer.prices, now) if offer.billing == "token" else None,
         "native": None if native is None else {
             "currency": native.currency,
             **{bucket: f"{figure:f}" for bucket, figure in native.figures.items()},
@@ -168,7 +169,8 @@ def _tell(kept: list[Offer], among: int, now: datetime, *, is_configured: bool) 
     marked = f" {MARK} marks the routes of the config." if is_configured else ""
     say(
         f"{len(kept)} of {among}.{marked} Prices: a million tokens in and out, now,",
-        "in USD where no currency stands; + says that long prompts cost more.",
+        "in USD where no currency stands.",
+        price_words.LEGEND,
         "`--where operator=EEA weights=open price<2` narrows, `--json` has everything.",
     )
 
@@ -208,15 +210,7 @@ def prices_in_cells(offer: Offer, now: datetime) -> tuple[str, str]:
         return f"{_figure(offer.usd_per_hour)}/h", ""
     if offer.billing == "plan":
         return "plan", "plan"
-    price, native = offer.price(now), offer.native
-    if price is None and native is not None and native.currency != "USD":
-        more = "+" if native.above else ""
-        figures = (native.figures.get("input"), native.figures.get("output"))
-        into, out = (_figure(figure) for figure in figures)
-        return f"{into} {native.currency}{more}", f"{out} {native.currency}{more}"
-    more = "+" if price is not None and price.above_prompt_tokens else ""
-    into, out = (None, None) if price is None else (_figure(price.input), _figure(price.output))
-    return f"{into}{more}" if into else "unknown", f"{out}{more}" if out else "unknown"
+    return price_words.cells(offer.prices, offer.price(now), now)
 
 
 def tokens_in_short(count: int) -> str:

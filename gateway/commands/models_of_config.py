@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from billing.pricing import Price
-from gateway.commands import hosts
+from billing.price import Price
+from gateway.commands import hosts, price_words
 from gateway.commands.fact_rows import end_in_words
 from gateway.commands.screen import print_json, say, show
 from gateway.config_models import ModelForm
@@ -31,8 +31,10 @@ def tell(setup: Setup, *, as_json: bool) -> None:
     show(COLUMNS, [row for told in found for row in _rows(told)], right=("USD/M in", "out"))
     say(
         "",
-        "A route can be asked for by its own name too. Prices: US dollars per million tokens, now;",
-        "+ says that long prompts cost more. With `--json` each says where it comes from.",
+        "A route can be asked for by its own name too. Prices: per million tokens, now,",
+        "in USD where no other currency stands.",
+        price_words.LEGEND,
+        "With `--json` each says where it comes from.",
     )
 
 
@@ -51,12 +53,15 @@ def _model(setup: Setup, name: str) -> dict[str, Any]:
 
 
 def _route(setup: Setup, route: Route) -> dict[str, Any]:
-    price = route.prices.at(datetime.now(UTC)) if route.prices is not None else None
+    now = datetime.now(UTC)
+    price = route.prices.at(now) if route.prices is not None else None
     facts = route.facts
     return {
         "route": route.name,
-        "usd_in": _figure(price.input if price is not None else None),
-        "usd_out": _figure(price.output if price is not None else None),
+        "usd_in": _figure(price.usd(price.input) if price is not None else None),
+        "usd_out": _figure(price.usd(price.output) if price is not None else None),
+        "cells": price_words.cells(route.prices, price, now),
+        "prices": price_words.told(route.prices, now),
         "usd_per_hour": _figure(route.usd_per_hour),
         "longer_prompts_cost_more": bool(price is not None and price.above_prompt_tokens),
         "price_from": _origin(price),
@@ -97,12 +102,8 @@ def _callable(route: dict[str, Any], now: datetime) -> str:
 def _prices(route: dict[str, Any]) -> tuple[str, str]:
     if route["usd_per_hour"] is not None:
         return f"{route['usd_per_hour']}/h", ""
-    more = "+" if route["longer_prompts_cost_more"] else ""
-    into, out = route["usd_in"], route["usd_out"]
-    return (
-        f"{into}{more}" if into is not None else "unknown",
-        f"{out}{more}" if out is not None else "unknown",
-    )
+    into, out = route["cells"]
+    return into, out
 
 
 def _figure(value: Decimal | None) -> str | None:

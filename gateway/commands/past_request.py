@@ -77,7 +77,7 @@ def _attempts(loaded: Loaded, request_id: str) -> list[Entry]:
         since, until = began - _BEFORE, began + _AFTER
     with ledger.existing(loaded.config.ledger) as store:
         if store is not None:
-            stored = past.attempts(store.engine, request_id, since, until)
+            stored = past.attempts(store, request_id, since, until)
             found |= {entry.attempt_id: entry for entry in stored}
     return sorted(found.values(), key=lambda entry: (entry.at_us, entry.attempt_id))
 

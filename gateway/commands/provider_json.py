@@ -73,5 +73,5 @@ def _plan(about: About, clock: Clock) -> dict[str, Any] | None:
 def _offer(told: dict[str, Any]) -> dict[str, Any]:
     """Return what may differ between two endpoints: the model's name is known already."""
     kept = ("endpoints", "billing", "usd_in", "usd_out", "longer_prompts_cost_more", "price_from",
-            "native", "context", "max_output", "quantisation")  # fmt: skip
+            "prices", "native", "context", "max_output", "quantisation")  # fmt: skip
     return {name: told[name] for name in kept}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 
-from gateway.commands import hosts
+from gateway.commands import hosts, price_words
 from gateway.commands.fact_rows import FACT_COLUMNS, Clock, days_in_words, fact_rows
 from gateway.commands.models import endpoints_in_words, prices_in_cells, tokens_in_short
 from gateway.commands.provider_told import (
@@ -22,7 +22,7 @@ from gateway.offers import Offer
 from providers.catalog_facts import OPERATOR_FACTS, Told
 from providers.catalog_form import PLACE_FACTS
 from providers.fact_age import age_days
-from providers.host import Source
+from providers.source import Source
 
 MODEL_COLUMNS = ("model", "in", "out", "context", "largest out", "rounded to", "facts", "family")
 # What a model's row has no room for, and what differs from the endpoint.
@@ -51,6 +51,11 @@ def show_model(about: About, name: str, clock: Clock) -> None:
     facts = about.models.get(name) or about.patterns[name]
     say(f"{about.host.id}/{name}: a model of {about.host.name}", "")
     show(FACT_COLUMNS, fact_rows(facts, clock))
+    now = datetime.now(UTC)
+    for offer in about.offers:
+        lines = price_words.in_words(offer.prices, now) if offer.model.id == name else []
+        if lines:
+            say("", f"charged{endpoints_in_words(offer)}:", *(f"  {line}" for line in lines))
     _show_sources(facts)
 
 

@@ -9,7 +9,8 @@ from datetime import UTC, date, datetime
 from gateway import offers, told
 from gateway.bound_hosts import STATED
 from gateway.commands.fact_rows import Clock
-from gateway.config import Config, OwnModelForm
+from gateway.config import Config
+from gateway.config_providers import OwnModelForm
 from gateway.offers import Offer
 from gateway.routes import ELSEWHERE, PLACE_FACTS, Provider
 from gateway.setup import Setup

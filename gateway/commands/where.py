@@ -209,8 +209,8 @@ def number(fact: str, offer: Offer, now: datetime) -> Decimal | None:
         if price is None or price.input is None or price.output is None:
             return None
         if fact == "price":
-            return (3 * price.input + price.output) / 4
-        return price.input if fact == "price_in" else price.output
+            return price.usd((3 * price.input + price.output) / 4)
+        return price.usd(price.input if fact == "price_in" else price.output)
     if fact == "retention":
         found = offer.facts.retention_days
     else:

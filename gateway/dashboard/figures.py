@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+from billing.flows import FlowRow
+from billing.ledger import Entry
 from billing.money import PICO_PER_USD, half_even, usd_text
-from billing.reports import FlowRow, SpendRow
+from billing.sums import SpendRow
 
 HOME = "home"
 # At least this much of a bar's length is drawn for what is not nothing, in hundredths.
@@ -61,18 +63,27 @@ def usd(pico: int, decimals: int) -> str:
     return f"{'−' if pico < 0 else ''}${whole:,}.{rest:0{decimals}d}"
 
 
-def amount(pico: int | None, decimals: int) -> Money:
-    """Return one entry's cost; None is unknown."""
-    if pico is None:
+def amount(entry: Entry, decimals: int) -> Money:
+    """Return one entry's cost, or what it lies between; unknown where neither is known."""
+    least, most = entry.cost_least_pico, entry.cost_most_pico
+    if least is not None and most is not None and least != most:
+        shown = f"{usd(least, decimals)} – {usd(most, decimals)}"
+        return Money(shown, f"{usd_text(least)} – {usd_text(most)} USD")
+    if entry.cost_pico is None:
         return Money("unknown", "", 1)
-    return Money(usd(pico, decimals), f"{usd_text(pico)} USD")
+    return Money(usd(entry.cost_pico, decimals), f"{usd_text(entry.cost_pico)} USD")
 
 
 def spent(row: SpendRow, decimals: int) -> Money:
-    """Return a group's cost. Where no cost of it is known, that is said, and no number."""
-    if row.unknown and row.unknown == row.attempts:
-        return Money("unknown", "", row.unknown)
-    return Money(usd(row.cost_pico, decimals), f"{usd_text(row.cost_pico)} USD", row.unknown)
+    """Return a group's cost, or what it lies between; where nothing of it is known, that alone."""
+    if row.unbounded and row.unbounded == row.attempts:
+        return Money("unknown", "", row.unbounded)
+    least, most = usd(row.least_pico, decimals), usd(row.most_pico, decimals)
+    exact = usd_text(row.least_pico)
+    if row.least_pico != row.most_pico:
+        exact = f"{exact} – {usd_text(row.most_pico)}"
+    shown = least if least == most else f"{least} – {most}"
+    return Money(shown, f"{exact} USD", row.unbounded)
 
 
 def percent(part: int, whole: int) -> str:
@@ -107,7 +118,7 @@ def bars(
     """Return a bar for every day from ``first`` to ``last``, those without an entry included."""
     found = {row.group: row for row in rows}
     days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
-    in_order = [found.get(day.isoformat(), SpendRow(day.isoformat())) for day in days]
+    in_order = [found.get(day.isoformat(), SpendRow((day.isoformat(),))) for day in days]
     step = 1 if len(days) <= LABELS_ALL else -(-len(days) // LABELS_SOME)
     form = "%a %-d" if step == 1 else "%-d %b"
     return [
@@ -116,7 +127,7 @@ def bars(
             label=f"{day:{form}}" if (len(days) - 1 - number) % step == 0 else "",
             text=text(row),
             height=height,
-            unknown=row.unknown,
+            unknown=row.unbounded,
         )
         for number, (day, row, height) in enumerate(
             zip(days, in_order, lengths([value(row) for row in in_order]), strict=True)

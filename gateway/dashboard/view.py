@@ -11,10 +11,11 @@ from types import MappingProxyType
 
 from billing.ledger import Entry
 from billing.money import usd_text
-from billing.reports import SpendRow
-from gateway import freshness, told
+from billing.sums import SpendRow
+from gateway import freshness, savings, told
 from gateway.books import Overview
 from gateway.condition import Condition, conditions
+from gateway.dashboard.accounts import age_of
 from gateway.dashboard.figures import (
     Bar,
     Money,
@@ -30,12 +31,13 @@ from gateway.dashboard.figures import (
 from gateway.dashboard.troubles import trouble
 from gateway.house import House
 from gateway.routes import Provider
+from gateway.savings import Saved
 from providers.fact_age import age_days
 from routing.facts import RouteFacts
 
 UNKNOWN = "unknown"
 GONE = "not in the config now"
-NOT_ASKED_FOR = "only shadows or judges"
+NOT_ASKED_FOR = "no request began here"
 # Why a host was asked, where it was not for an answer to a client's call alone.
 PURPOSES = MappingProxyType(
     {
@@ -128,10 +130,14 @@ class Charts:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """A period's sums and the newest entries, as they are shown. ``charts`` None: too few days."""
+    """A period's sums and the newest entries, as they are shown. ``charts`` None: too few days.
+
+    ``saved`` says what the same would have cost at the baseline; empty without one.
+    """
 
     total: SpendRow
     money: Money
+    saved: list[str]
     at_home: str
     cache: CacheCell
     charts: Charts | None
@@ -142,14 +148,17 @@ class Figures:
     entries: list[EntryLine]
 
 
-def figures(seen: Overview, house: House, first: date, last: date, zone: tzinfo) -> Figures:
+def figures(
+    seen: Overview, saved: Saved | None, house: House, first: date, last: date, zone: tzinfo
+) -> Figures:
     """Return the books of a period whose days are ``first`` to ``last``."""
     owners = house.setup.providers
     costs = [entry.cost_pico for entry in seen.entries if entry.cost_pico is not None]
     decimals = places(costs)
     return Figures(
         total=seen.total,
-        money=spent(seen.total, places([seen.total.cost_pico])),
+        money=spent(seen.total, places([seen.total.most_pico])),
+        saved=_saved(saved) if saved is not None else [],
         at_home=share_at_home(seen.flows),
         cache=_cache(seen.total),
         charts=_charts(seen.days, first, last) if last - first >= CHART_LEAST else None,
@@ -176,12 +185,20 @@ def alarms(house: House) -> list[tuple[str, list[str]]]:
             ("The last edit of the config was refused; the one before it is in force", lines)
         )
     if house.unsaved:
-        found.append(
-            ("The journal cannot be written, and no call is let in until it can", [house.trouble])
-        )
+        rest = "calls are let in on debt" if house.debt.is_allowed else "no call is let in"
+        found.append((f"The journal cannot be written, and {rest} until it can", [house.trouble]))
     if house.books.trouble:
         waiting = f"{house.books.waiting:,} entries wait in the journal, where they are safe"
+        if house.books.waiting:
+            waiting += f"; the oldest for {age_of(house.journal.oldest_s)}"
         found.append(("The ledger's database takes no entries now", [waiting, house.books.trouble]))
+    if house.debt.owed_pico:
+        lines = ["Until it can, what they may cost is bounded by `debt_usd` of the config"]
+        owed = usd(house.debt.owed_pico, places([house.debt.owed_pico]))
+        found.append((f"Calls for {owed} can be neither written nor counted yet", lines))
+    if house.limits.some_uncounted:
+        lines = ["Calls under them are refused, or let in on debt, until it can be read"]
+        found.append(("What some budgets had spent before could not be read yet", lines))
     return found
 
 
@@ -209,11 +226,16 @@ def _cache(total: SpendRow) -> CacheCell:
     )
 
 
+def _saved(saved: Saved) -> list[str]:
+    decimals = places([saved.pico, saved.spent_most])
+    return savings.in_words(saved, lambda pico: usd(pico, decimals))
+
+
 def _charts(days: Sequence[SpendRow], first: date, last: date) -> Charts:
     most = max((row.cost_pico for row in days), default=0)
     decimals = places([most])
     spend = bars(
-        days, first, last, lambda row: row.cost_pico, lambda row: usd(row.cost_pico, decimals)
+        days, first, last, lambda row: row.cost_pico, lambda row: spent(row, decimals).text
     )
     tokens = bars(days, first, last, _tokens, lambda row: f"{_tokens(row):,}")
     return Charts(
@@ -232,7 +254,7 @@ def _groups(
     rows: Sequence[SpendRow], owners: Mapping[str, Provider] | None = None
 ) -> list[GroupLine]:
     """Return groups with bars by what they cost, or by their tokens where nothing cost anything."""
-    decimals = places(row.cost_pico for row in rows)
+    decimals = places(row.most_pico for row in rows)
     costs = [row.cost_pico for row in rows]
     drawn = lengths(costs if any(costs) else [_tokens(row) for row in rows])
     return [
@@ -317,7 +339,7 @@ def _entry(entry: Entry, decimals: int, zone: tzinfo) -> EntryLine:
     return EntryLine(
         entry,
         told.when(entry, zone),
-        amount(entry.cost_pico, decimals),
+        amount(entry, decimals),
         outcome,
         state,
         list(_details(entry)),

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from gateway import anywhere, urls
-from gateway.config import ProviderForm
+from gateway.config_providers import ProviderForm
 from gateway.config_values import check_headers
 from gateway.foreign.draft import Draft, Note, Source, Uses, variable_of
 from gateway.foreign.host_match import Match, Matcher

@@ -17,13 +17,14 @@ from providers import ir
 from providers.dialect import Dialect
 from providers.errors import ErrorKind, UpstreamError
 from providers.json_body import kind_of
-from providers.usage import MISSING, Usage
+from providers.usage import Usage, tier_of
 from providers.wires.chat.checks import MODEL_MAX_CHARS
-from providers.wires.chat.counts import usage_of
+from providers.wires.chat.counts import missing, usage_of
 from providers.wires.chat.errors import error_of, read_error, write_error
 from providers.wires.chat.finish import error_in
 from providers.wires.chat.stream import StreamReader
 from providers.wires.chat.writer import StreamWriter
+from providers.wires.kept import size_of
 from providers.wires.tolerant import count, mapping
 from providers.wires.wire import (
     BadRequestError,
@@ -37,6 +38,7 @@ from providers.wires.wire import (
     Tap,
     Wire,
     Written,
+    named_user,
 )
 
 # field -> (types, in words, the least that a number may be).
@@ -79,7 +81,9 @@ class CompletionReader(StreamReader):
     def _read_choice(self, choice: Any) -> None:
         if choice.text:
             self.content = True
-            self.text_bytes += len(choice.text)
+            self.text_bytes += size_of(choice.text)
+            if self.kept is not None:
+                self.kept.say(choice.text)
         super()._read_choice(choice)
 
     def _odd_chunk(self, data: bytes) -> Any:
@@ -93,7 +97,7 @@ class CompletionReader(StreamReader):
     @property
     def usage(self) -> Usage:
         """The usage that the host reported so far; MISSING where it reported none."""
-        return _usage(self._said, self._dialect)
+        return _usage(self._said, self._dialect, self._tier)
 
 
 def peek_completion(body: Json, text_bytes: int, _path: str = "") -> Peek:
@@ -111,12 +115,15 @@ def peek_completion(body: Json, text_bytes: int, _path: str = "") -> Peek:
         max_output=body.get("max_tokens"),
         n=choices * (len(prompts) if many else 1),
         text_bytes=text_bytes,
+        user=named_user(body),
+        tier=tier_of(body.get("service_tier")),
     )
 
 
 def peek_embedding(body: Json, text_bytes: int, _path: str = "") -> Peek:
     """Return what a call for embeddings asks for. Raises ``BadRequestError``."""
-    return _no_output(_checked(body, EMBEDDING_TYPES, needed=("input",)), text_bytes)
+    model = _checked(body, EMBEDDING_TYPES, needed=("input",))
+    return _no_output(model, text_bytes, named_user(body))
 
 
 def peek_rerank(body: Json, text_bytes: int, _path: str = "") -> Peek:
@@ -129,9 +136,15 @@ def peek_rerank(body: Json, text_bytes: int, _path: str = "") -> Peek:
     return _no_output(model, text_bytes + again)
 
 
-def _no_output(model: str, text_bytes: int) -> Peek:
+def _no_output(model: str, text_bytes: int, user: str = "") -> Peek:
     return Peek(
-        model=model, stream=False, wants_usage=True, max_output=0, n=1, text_bytes=text_bytes
+        model=model,
+        stream=False,
+        wants_usage=True,
+        max_output=0,
+        n=1,
+        text_bytes=text_bytes,
+        user=user,
     )
 
 
@@ -191,7 +204,7 @@ def tap_completion(raw: bytes, dialect: Dialect) -> Tap:
     """Return what a whole completion says. Raises ``UpstreamError``."""
     body, choices = _opened(raw, dialect, ("choices",))
     first = mapping(choices[0]) if choices else {}
-    usage = _usage(body.get("usage"), dialect)
+    usage = _usage(body.get("usage"), dialect, body.get("service_tier"))
     texts = [mapping(choice).get("text") for choice in choices]
     return Tap(
         usage=usage,
@@ -200,7 +213,7 @@ def tap_completion(raw: bytes, dialect: Dialect) -> Tap:
         text_bytes=(
             0
             if usage.state == "reported"
-            else sum(len(text) for text in texts if isinstance(text, str))
+            else sum(size_of(text) for text in texts if isinstance(text, str))
         ),
     )
 
@@ -214,8 +227,8 @@ def tap_embedding(raw: bytes, dialect: Dialect) -> Tap:
 def tap_rerank(raw: bytes, dialect: Dialect) -> Tap:
     """Return what a whole answer with an order of documents says. Raises ``UpstreamError``.
 
-    Some hosts count tokens (``usage``), others bill searches (``meta.billed_units``): a search is
-    no number of tokens, so that it stands in ``Tap.units`` and the tokens are unknown.
+    Some hosts count tokens (``usage``), others bill searches (``meta.billed_units``): where they
+    say no number of tokens, none is charged.
     """
     body, _ = _opened(raw, dialect, ("results", "data"))
     return _told(body, dialect)
@@ -229,29 +242,33 @@ def _told(body: Json, dialect: Dialect) -> Tap:
         # What is billed stands before what was read.
         said = billed if "input_tokens" in billed else mapping(meta.get("tokens"))
         usage = _usage({"prompt_tokens": said.get("input_tokens")}, dialect)
+    searches = count(billed.get("search_units")) or 0
+    if searches:
+        # What was read besides is not charged.
+        charged = usage if "input_tokens" in billed else Usage()
+        usage = replace(charged, searches=searches)
     return Tap(
         usage=usage,
         finish="stop",
         model=str(body.get("model") or ""),
         text_bytes=0,
-        units=count(billed.get("search_units")) or 0,
     )
 
 
-def _usage(said: Any, dialect: Dialect) -> Usage:
+def _usage(said: Any, dialect: Dialect, tier: Any = None) -> Usage:
     """Return what the chat wire's reader makes of ``said``, where one of the counts may be absent.
 
     Embeddings and orders have no output, so that a total is the prompt.
     """
     if not isinstance(said, dict):
-        return MISSING
+        return missing(tier)
     prompt, total = count(said.get("prompt_tokens")), count(said.get("total_tokens"))
     output = count(said.get("completion_tokens"))
     if prompt is None:
         prompt = max(0, total - (output or 0)) if total is not None else None
     if output is None:
         output = max(0, total - prompt) if total is not None and prompt is not None else 0
-    return usage_of({**said, "prompt_tokens": prompt, "completion_tokens": output}, dialect)
+    return usage_of({**said, "prompt_tokens": prompt, "completion_tokens": output}, dialect, tier)
 
 
 def _opened(raw: bytes, dialect: Dialect, fields: tuple[str, ...]) -> tuple[Json, list[Any]]:

@@ -24,14 +24,14 @@ COUNT_MAX = 2**53
 def count(value: Any) -> int | None:
     """Return a count of tokens, which may come as a whole float; None where it is none.
 
-    What is beyond ``COUNT_MAX`` is none: no model has read so much.
+    What is beyond ``COUNT_MAX`` counts as that, which nobody believes (``usage.believed``).
     """
     if type(value) is int and 0 <= value <= COUNT_MAX:
         return value
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    good = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= COUNT_MAX
-    return value if good else None
+    good = isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    return min(value, COUNT_MAX) if good else None
 
 
 def call_id(said: Any, index: int, taken: set[str]) -> str:

@@ -27,6 +27,7 @@ from providers import ir
 from providers.dialect import Dialect
 from providers.errors import UpstreamError
 from providers.usage import Usage
+from providers.wires.kept import Kept
 
 Json = dict[str, Any]
 PutBack = Callable[[Json, str, Callable[[str], str | None]], tuple[Json, int]]
@@ -59,7 +60,9 @@ class Peek(Struct, frozen=True):
     client's own limit of output tokens for one choice. ``needs`` is what a route must be able to
     do: ``tools``, ``schema`` (an answer by a JSON schema), ``forced_tool``, ``images``, ``files``,
     ``audio``. ``json_stream``: the client wants its stream as one JSON array, which hosts are not
-    asked for, so that it is written here.
+    asked for, so that it is written here. ``user`` is for whom the client says that it asks, ""
+    where it does not. ``tier`` is the tier of service that it asks for, "" for the usual one,
+    ``searches`` how often the host may search at most, 0 where the body does not say.
     """
 
     model: str
@@ -70,6 +73,32 @@ class Peek(Struct, frozen=True):
     text_bytes: int
     needs: frozenset[str] = frozenset()
     json_stream: bool = False
+    user: str = ""
+    tier: str = ""
+    searches: int = 0
+
+
+def named_user(said: Json, *names: str) -> str:
+    """Return for whom a client says that it asks, "" where it does not; no text counts as none."""
+    for name in names or ("user", "safety_identifier"):
+        user = said.get(name)
+        if user and isinstance(user, str):
+            return user
+    return ""
+
+
+def searches_most(tools: Any, limit: Any = None) -> int:
+    """Return how often a host may search for the tools of a body, as far as that is bounded.
+
+    By what each search tool says itself (``max_uses``), else by ``limit``, that of all tools.
+    """
+    found = 0
+    for tool in tools if isinstance(tools, list) else ():
+        kind = tool.get("type") if isinstance(tool, dict) else None
+        if isinstance(kind, str) and kind.startswith("web_search"):
+            most = tool.get("max_uses", limit)
+            found += most if type(most) is int and most > 0 else 0
+    return found
 
 
 class Tap(Struct, frozen=True):
@@ -77,7 +106,7 @@ class Tap(Struct, frozen=True):
 
     ``text_bytes`` is the size of what the model wrote, counted only where no usage came.
     ``states`` are the opaque states and ``calls`` the tool-call ids in it, so that it is known
-    later who issued them. ``units`` counts what is billed in the place of tokens (searches).
+    later who issued them.
     """
 
     usage: Usage
@@ -86,7 +115,6 @@ class Tap(Struct, frozen=True):
     text_bytes: int
     states: tuple[str, ...] = ()
     calls: tuple[str, ...] = ()
-    units: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +135,9 @@ class Reader(Protocol):
     ``content`` turns True with the first event that holds content or ends an answer; ``done`` with
     the wire's own end mark; ``fault`` is set by an error event, by broken JSON, or by an end that
     is none, and after it nothing more comes out. ``text_bytes`` counts what the client has been
-    given, for an estimate where no usage comes. ``states`` and ``calls`` as in ``Tap``.
+    given, for an estimate where no usage comes, and ``kept`` has it where it is to be counted (None
+    unless somebody put it there; what ``events`` gives is not kept). ``states`` and ``calls`` as in
+    ``Tap``.
     """
 
     content: bool
@@ -118,6 +148,7 @@ class Reader(Protocol):
     text_bytes: int
     states: list[str]
     calls: list[str]
+    kept: Kept | None
 
     @property
     def usage(self) -> Usage:
@@ -292,13 +323,20 @@ class Wire:
         return self.relay
 
 
+CHARGE_MOST = Decimal(10) ** 30
+
+
 def money(value: Any) -> Decimal | None:
-    """Return a charge as a host stated it, exactly; None where it is no such figure."""
+    """Return a charge as a host stated it, exactly; None where it is no such figure.
+
+    What is beyond ``CHARGE_MOST`` counts as that, which nobody believes (``pricing.cost``).
+    """
     if not isinstance(value, int | float | str) or isinstance(value, bool):
         return None
     try:
         # str() of a float is its shortest exact spelling: the figure that the host wrote.
         found = Decimal(str(value))
-    except ArithmeticError:
+    except (ArithmeticError, ValueError):
         return None
-    return found if found.is_finite() and found >= 0 else None
+    # What a host invents must not overflow where it is multiplied; the ledger believes far less.
+    return min(found, CHARGE_MOST) if found.is_finite() and found >= 0 else None

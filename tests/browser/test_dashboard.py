@@ -19,6 +19,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from gateway.dashboard import figures
 from providers.errors import ErrorKind, UpstreamError
 from tests.fakes.house import ADMIN_KEY, FakeHouse, ago_us, house, some_entries
+from tests.fakes.rich_house import rich
 from tests.unit.billing.samples import an_entry
 
 pytestmark = pytest.mark.browser
@@ -159,7 +160,7 @@ def test_it_fits_can_be_read_and_says_what_matters(
         assert page.get_by_role("row").count() > 25
         assert page.get_by_text("gets no call now").is_visible()
         assert page.get_by_text("days old").first.is_visible(), "facts of providers have an age"
-        current = page.get_by_role("navigation").locator("[aria-current=page]")
+        current = page.get_by_role("navigation", name="Period").locator("[aria-current=page]")
         assert current.get_attribute("href") == f"/dashboard?period={period}"
 
 
@@ -175,12 +176,13 @@ def test_the_scheme_is_the_readers(browser: Browser, address: str, scheme: str) 
 def test_it_works_by_keyboard_alone(browser: Browser, address: str) -> None:
     with opened(browser, SIZES[0], "light") as page:
         page.goto(f"{address}/dashboard")
-        page.keyboard.press("Tab")
+        for _ in range(3):
+            page.keyboard.press("Tab")
         focus = "[document.activeElement.textContent, getComputedStyle(document.activeElement).outlineStyle]"
         assert page.evaluate(focus) == ["Today", "solid"]
         page.keyboard.press("Enter")
         page.wait_for_url("**/dashboard?period=today")
-        assert page.locator("[aria-current=page]").inner_text() == "Today"
+        assert page.locator("[aria-current=page]").all_inner_texts() == ["Overview", "Today"]
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -215,3 +217,45 @@ def test_the_first_visit(browser: Browser, tmp_path: Path, size: tuple[int, int]
         assert f"curl {found}/v1/chat/completions" in page.locator("pre").inner_text()
         assert page.evaluate(WIDE) == []
         assert page.evaluate(PALE, CONTRAST) == []
+
+
+@pytest.fixture(scope="module")
+def rich_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a gateway with budgets, a plan, a machine at home and a baseline."""
+    with rich(tmp_path_factory.mktemp("rich")) as made, served(made) as found:
+        yield found
+
+
+@pytest.mark.parametrize(("size", "scheme"), list(product(SIZES, ("light", "dark"))))
+def test_budgets_and_plans_fit_and_can_be_read(
+    browser: Browser, rich_address: str, size: tuple[int, int], scheme: str
+) -> None:
+    with opened(browser, size, scheme) as page:
+        page.goto(f"{rich_address}/dashboard")
+        assert "would have cost" in page.locator("#saved").inner_text()
+        for path in ("", "/budgets"):
+            page.goto(f"{rich_address}/dashboard{path}?period=30d")
+            wide = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+            assert wide[0] <= wide[1]
+            assert page.evaluate(WIDE) == []
+            assert page.evaluate(PALE, CONTRAST) == []
+        for heading in ("Budgets", "Plans", "Servers at home", "The ledger now"):
+            assert page.get_by_role("heading", name=heading).is_visible()
+        assert page.get_by_text("used up; calls go on").is_visible()
+        assert page.get_by_text("past 80 %").is_visible()
+        bars = page.locator(".budgets .bar").evaluate_all(
+            "all => all.map(e => [...e.children].map(r => r.getBoundingClientRect().width / e.getBoundingClientRect().width))"
+        )
+        shares = sorted(tuple(round(100 * share) for share in bar) for bar in bars)
+        assert shares == [(0, 100), (12, 15), (80, 0), (100, 0)]
+
+
+def test_from_one_page_to_the_other_in_the_same_period(browser: Browser, rich_address: str) -> None:
+    with opened(browser, SIZES[1], "light") as page:
+        page.goto(f"{rich_address}/dashboard?period=30d")
+        page.get_by_role("link", name="Budgets and plans").click()
+        page.wait_for_url("**/dashboard/budgets?period=30d")
+        page.get_by_role("link", name="This month").click()
+        page.wait_for_url("**/dashboard/budgets?period=month")
+        page.get_by_role("link", name="Overview").click()
+        page.wait_for_url("**/dashboard?period=month")

@@ -28,6 +28,8 @@ from tests.chaos.hosts import KINDS, Mood
 from tests.chaos.stage import ALL_OF_IT, GOING_ON, HEDGED, STEADY, THREADS, Stage, changing, staged
 
 PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
+# What stands from here on is of `tests.chaos.crashes`.
+CRASHES = "\n## Entries under kill -9\n"
 CALLS = 120
 PACE_S, GAP_S = 0.03, 0.2
 TIMEOUTS = {"connect_s": 2, "first_byte_s": 1, "answer_s": 1, "between_s": 1, "total_s": 10}
@@ -208,7 +210,8 @@ def main() -> int:
     except AssertionError as fault:
         sys.stderr.write(f"{fault}\n")
         return 1
-    PAGE.write_text(page(rows), encoding="utf-8")
+    _, heading, crashes = PAGE.read_text(encoding="utf-8").partition(CRASHES)
+    PAGE.write_text(page(rows) + heading + crashes, encoding="utf-8")
     return 0
 
 

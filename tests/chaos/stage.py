@@ -22,6 +22,7 @@ from tests.chaos.calls import GOOD, SHAPES, Call, Leaving, make
 from tests.chaos.hosts import KINDS, WELL, Host, Mood
 from tests.exchange.conftest import FACTS_AT_HOME, PRICE
 from tests.fakes.upstream import Upstream
+from tests.limits_seen import held
 from tests.running import Running, config, running
 
 NAMES = ("one", "two", "three")
@@ -204,8 +205,8 @@ class Stage:
         """What is still there of calls that are over."""
         house = self.gateway.house
         found = [f"{house.in_flight} calls in flight"] if house.in_flight else []
-        held = [account.held for account in house.limits._accounts.values()]
-        found += [f"{amount} held" for amount in held if amount]
+        if amount := held(house.limits):
+            found.append(f"{amount} held")
         begun = [known.begun for known in house.home_load._known.values()]
         found += [f"{len(attempts)} attempts at home" for attempts in begun if attempts]
         found += [f"a task of {name}" for name in (self._tasks() - self._at_rest).elements()]

@@ -17,7 +17,9 @@ from typing import Any
 
 import pytest
 
-from billing.pricing import ALWAYS, Price, PriceList
+from billing.bands import ALWAYS
+from billing.price import Price
+from billing.price_list import PriceList
 from gateway import admin, exchange, models
 from gateway.app import Gateway
 from gateway.config_file import Loaded
@@ -165,14 +167,14 @@ def agree(app: Gateway, loaded: Loaded, seed: int, requests: int) -> Counter[str
     async def play() -> None:
         world = widened(made, made.world(0))
         for name, route in world.routes.items():
-            if made.often(0.6):
+            if made.often(0.9):
                 price = replace(CACHED, input=Decimal(random.choice([1, 2])))
                 prices = PriceList(((ALWAYS, price),))
                 world.routes[name] = replace(route, cache=CACHE, prices=prices)
         usd = random.choice([0.0001, 0.002, 0.02])
-        budgets = [{"name": "all", "usd": usd, "per": "day"}] if made.often(0.4) else []
+        budgets = [{"name": "all", "usd": usd, "per": "day"}] if made.often(0.25) else []
         setup = setup_of(loaded, made, world, budgets=budgets)
-        app.house = app.state.house = house_of(setup, lambda: 0.5)
+        app.house = app.state.house = await house_of(setup, lambda: 0.5)
         asker, weights = Asker(made, world), random.choice([WEIGHTS, CALM, CALM])
         for _ in range(requests):
             asking = asker.asking()

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sqlalchemy import text
-
-from billing.store import open_engine
+from billing.pages import last
+from billing.store import Store
 from tests.exchange.conftest import providers
 from tests.fakes import answers
 from tests.fakes.upstream import Upstream
@@ -32,10 +31,9 @@ def test_every_spelling_of_an_address_leads_to_one_place_by_the_path_of_traffic(
     assert {request.headers["authorization"] for request in upstream.requests} == {
         "Bearer sk-canary-one"
     }
-    engine = open_engine(f"sqlite:///{tmp_path}/ledger.db")
-    with engine.connect() as connection:
-        keys = [row[0] for row in connection.execute(text("SELECT key FROM entries"))]
-    engine.dispose()
+    store = Store.open(f"sqlite:///{tmp_path}/ledger.db")
+    keys = [entry.key for entry in last(store, 10)]
+    store.close()
     assert keys == ["check --live"] * len(spelled), "what it cost is in the ledger"
 
 

@@ -9,14 +9,15 @@ from typing import Any
 
 import pytest
 
-from billing import reports
-from billing.store import open_engine
+from billing import pages
+from billing.store import Store
 from gateway.auth import key_hash
 from gateway.shadow import AT_ONCE
 from tests.exchange.conftest import PRICE, House, providers
 from tests.fakes import answers
 from tests.fakes.answers import Behaviour
 from tests.fakes.upstream import Request, Upstream
+from tests.limits_seen import left
 from tests.running import events
 
 KEY = "ek_canary_ci"
@@ -168,7 +169,7 @@ def test_what_a_shadow_costs_counts_against_the_budget_and_is_held(build: Build)
     house = build(models=SHADOWED, budgets=budgets)
     assert house.gateway.chat(max_tokens=100).status_code == 200
     shadows_result(house, "completed")
-    assert house.gateway.house.limits.left("local", "none") == 10**10 - 2 * 25 * 10**6
+    assert left(house.gateway.house.limits) == 10**10 - 2 * 25 * 10**6
 
 
 def test_a_shadow_is_no_request_of_the_clients_own(build: Build) -> None:
@@ -200,9 +201,9 @@ def test_sixteen_at_once_the_rest_is_dropped_and_all_end_with_the_gateway(build:
     assert counted(house, "shadows", route="two/m", result="full") == 3
     ledger = house.gateway.house.setup.config.ledger
     house.gateway.close()
-    engine = open_engine(ledger)
-    ended = [entry for entry in reports.last(engine, 100) if entry.purpose == "shadow"]
-    engine.dispose()
+    store = Store.open(ledger)
+    ended = [entry for entry in pages.last(store, 100) if entry.purpose == "shadow"]
+    store.close()
     assert [entry.outcome for entry in ended] == ["cancelled"] * AT_ONCE
 
 

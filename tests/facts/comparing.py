@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from billing.list_prices import from_genai_prices
-from billing.pricing import Price
+from billing.price import Price
 from tests.facts import files
 from tests.facts.catalogue import Spot, catalog, fault_of, operator, plain, spots
 from tests.facts.files import Address, Json, Priced, providers
@@ -32,6 +32,7 @@ FIGURES = {
     "cache_write": "cache_write",
     "output": "output",
 }
+WHEN = datetime(2026, 11, 26, 12, tzinfo=UTC)  # when the facts were read; nowhere a peak
 NO_PRICE = Price(None, None)
 CONDITIONAL = "conditional"
 
@@ -285,7 +286,7 @@ def _zdr(words: Any) -> tuple[str | None, bool]:
 def _models(key: str, said: Json) -> Found:
     everywhere = spots(*HOSTS[key])
     for model in files.models(said):
-        name, listed = _listed(everywhere, MODEL_IDS.get((key, model.id), model.id))
+        name, listed = served_at(everywhere, MODEL_IDS.get((key, model.id), model.id))
         if not listed:
             if not model.is_exact:
                 continue
@@ -300,7 +301,7 @@ def _models(key: str, said: Json) -> Found:
         yield from _long(there, name, model)
 
 
-def _listed(everywhere: Iterable[Spot], name: str) -> tuple[str, list[Spot]]:
+def served_at(everywhere: Iterable[Spot], name: str) -> tuple[str, list[Spot]]:
     """Return a model's whole name, before which there may be a path, and where it is served."""
     found: dict[str, list[Spot]] = {}
     for spot in everywhere:
@@ -322,7 +323,7 @@ def _sizes(spot: Spot, name: str, model: Priced) -> Found:
 def _prices(listed: list[Spot], name: str, model: Priced) -> Found:
     """Compare with the place at which the currency is billed: one of them has to say the same."""
     for currency, figures in model.prices.items():
-        wanted = {ours: _exact(figures.get(theirs)) for theirs, ours in FIGURES.items()}
+        wanted = {ours: exact(figures.get(theirs)) for theirs, ours in FIGURES.items()}
         if wanted["input"] is None:
             continue
         got = {str(spot): said for spot in listed if (said := price(spot, name, currency))}
@@ -341,7 +342,7 @@ def _long(listed: list[Spot], name: str, model: Priced) -> Found:
     """Compare the prices of long prompts."""
     for tier in model.long:
         above = tier["above_prompt_tokens"]
-        wanted = {FIGURES[key]: _exact(figure) for key, figure in tier.items() if key in FIGURES}
+        wanted = {FIGURES[key]: exact(figure) for key, figure in tier.items() if key in FIGURES}
         got = [dict(_usd(spot, name).above_prompt_tokens).get(above) for spot in listed]
         if not any(
             price and all(getattr(price, bucket) == figure for bucket, figure in wanted.items())
@@ -351,7 +352,8 @@ def _long(listed: list[Spot], name: str, model: Priced) -> Found:
             yield Difference(f"price {model.id} above {above}", words)
 
 
-def _exact(figure: Any) -> Decimal | None:
+def exact(figure: Any) -> Decimal | None:
+    """Return a figure of the facts exactly."""
     return None if figure is None else Decimal(str(figure))
 
 
@@ -382,7 +384,7 @@ def price(spot: Spot, name: str, currency: str) -> dict[str, Decimal | None] | N
 def _usd(spot: Spot, name: str) -> Price:
     listed = catalog().hosts[spot.host].genai_prices if spot.is_plan else None
     prices = from_genai_prices(listed, name) if listed else spot.route(name).prices
-    return (prices.at(datetime.now(UTC)) if prices is not None else None) or NO_PRICE
+    return (prices.at(WHEN) if prices is not None else None) or NO_PRICE
 
 
 CHECKS: tuple[Callable[[str, Json], Found], ...] = (

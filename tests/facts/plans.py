@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
-from providers.host import Plan, Tier
+from providers.plan import Plan, Tier
 from tests.facts.catalogue import catalog, fault_of
 from tests.facts.comparing import Difference
 from tests.facts.files import providers

@@ -11,6 +11,7 @@ STRICTER = "the sources conflict, and the stricter one decides"
 OTHER_MONEY = "sold in two currencies at one address; the list that is billed from abroad is kept"
 BY_NAME = "tuned weights are of both makers, and the base's is known by the name"
 BY_MODEL = "true of some models only, and it stands with those"
+OWN_ID = "batches are asked for under an id of its own, with :batch at its end"
 SAME_POLICY = "the plan refers to the policy of the platform, which is to be read as training"
 
 TOLERATED: Mapping[str, Mapping[str, str]] = {
@@ -55,6 +56,13 @@ TOLERATED: Mapping[str, Mapping[str, str]] = {
         "price qwen-plus CNY": (
             "its words cost four times as much while it thinks: no price per bucket says that"
         ),
+    },
+    "tencent": {"price deepseek-v4.1-flash USD": "the facts have that of the peak; see the tiers"},
+    "openrouter tiers": {
+        "batch anthropic/claude-opus-5.5": OWN_ID,
+        "batch google/gemini-4-argon": OWN_ID,
+        "batch openai/gpt-6.1-sol": OWN_ID,
+        "batch z-ai/glm-5.3": OWN_ID,
     },
     "zai": {
         "training zai/international": STRICTER,

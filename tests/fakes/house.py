@@ -18,13 +18,16 @@ from billing.drain import Drain
 from billing.journal import Journal
 from billing.ledger import Entry
 from billing.limits import Limits
+from billing.limits_memory import MemoryLimits
 from billing.migrate import migrate
 from billing.store import Store
-from gateway import admin, models
+from gateway import admin, admin_budgets, admin_ledger, admin_plans, admin_spend, models
 from gateway.auth import key_hash
 from gateway.books import Books
 from gateway.config_file import read
+from gateway.counters import LedgerSums
 from gateway.dashboard import pages
+from gateway.debt import Debt
 from gateway.home_load import HomeLoad
 from gateway.metrics import Metrics
 from gateway.recall import Recall
@@ -38,6 +41,7 @@ from routing.health import Health
 from routing.outlook import Outlook
 from routing.route import Route
 from routing.windows import Windows
+from tests.double_check import rollups_agree
 from tests.unit.billing.samples import an_entry
 
 ADMIN_KEY = "admin-canary-key"
@@ -94,10 +98,12 @@ class FakeHouse:
     stored: Stored = field(default_factory=lambda: Stored(60, 0))
     launched: dict[str, Any] = field(default_factory=dict)
     unsaved: deque[Entry] = field(default_factory=deque)
+    debt: Debt = field(default_factory=Debt)
+    sums: LedgerSums | None = None
     trouble: str = ""
     reload_problem: str = ""
     limits: Limits = field(
-        default_factory=lambda: Limits(zone=UTC, spent_since=lambda _rule, _since: 0)
+        default_factory=lambda: MemoryLimits(zone=UTC, spent_since=lambda _rule, _since: 0)
     )
     metrics: Metrics = field(default_factory=lambda: Metrics({}))
     health: Health = field(default_factory=Health)
@@ -120,8 +126,16 @@ class FakeHouse:
     def app(self) -> FastAPI:
         """Return an application with the pages and the API of this house."""
         app = FastAPI(docs_url=None, redoc_url=None)
-        for router in (models.router, admin.router, pages.router):
-            app.include_router(router)
+        for room in (
+            models,
+            admin,
+            admin_spend,
+            admin_ledger,
+            admin_plans,
+            admin_budgets,
+            pages,
+        ):
+            app.include_router(room.router)
         models.say_errors_in_the_askers_wire(app)
         app.state.house = self
         return app
@@ -148,6 +162,7 @@ def house(folder: Path, config: Mapping[str, Any] = CONFIG, **parts: Any) -> Ite
     finally:
         journal.close()
         store.close()
+        rollups_agree(url)
 
 
 def ago_us(hours: float) -> int:

@@ -22,6 +22,7 @@ import msgspec
 from multidict import CIMultiDict
 
 from billing.ledger import Entry
+from billing.opened import NO_SLOT, Opened
 from gateway.continuing import GO_ON
 from gateway.judging import INSTRUCTION
 from providers.client import Client
@@ -119,9 +120,16 @@ class MemoryClient(Client):
 class MemoryJournal:
     """Takes the entries of the ledger, each for the request that it is written in."""
 
+    def begin(self, attempt: Opened) -> int:
+        """Note nothing: nobody is killed here."""
+        return NO_SLOT
+
     def append(self, entry: Entry) -> None:
         """Keep one entry."""
         WATCH.get().entries.append(entry)
+
+    def end(self, slot: int) -> None:
+        """Forget nothing."""
 
 
 class _Session:

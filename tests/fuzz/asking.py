@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 
+from billing.budgets import Holder
 from billing.ledger import Entry
 from billing.limits import Hold
 from gateway.log import LineLog
@@ -21,6 +22,7 @@ from providers.errors import ErrorKind, UpstreamError
 from providers.wires.registry import WIRES
 from tests.fakes.upstream import Upstream
 from tests.fuzz.test_readers import clean
+from tests.limits_seen import held
 from tests.running import Running, running
 from tests.wires.hosts import every_wire
 
@@ -75,12 +77,11 @@ class Watched:
         assert not self.upstream.faults
         assert len(self.entered) == len(self.upstream.requests)
         assert len({entry.attempt_id for entry in self.entered}) == len(self.entered)
-        for account in self.gateway.house.limits._accounts.values():
-            assert account.held == 0
-        held = sum(amount for _, amount in self.holds)
+        assert not held(self.gateway.house.limits)
+        most = sum(amount for _, amount in self.holds)
         known = [entry.cost_pico for entry in self.entered if entry.cost_pico is not None]
         assert all(cost >= 0 for cost in known)
-        assert not bounded or sum(known) <= held
+        assert not bounded or sum(known) <= most
         for line in self.log.lines:
             json.dumps(line)
 
@@ -99,10 +100,10 @@ def watched(folder: Path, **parts: Any) -> Iterator[Watched]:
             seen.entered.append(entry)
             append(entry)
 
-        def holding(
-            key: str, team: str, tokens: int, ceiling: int | None, *, rated: bool = True
+        async def holding(
+            who: Holder, tokens: int, ceiling: int | None, *, rated: bool = True
         ) -> Hold:
-            made = hold(key, team, tokens, ceiling, rated=rated)
+            made = await hold(who, tokens, ceiling, rated=rated)
             seen.holds.append((made, ceiling or 0))
             return made
 

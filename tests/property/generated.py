@@ -17,7 +17,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from billing.pricing import ALWAYS, Applies, Price, PriceList
+from billing.bands import ALWAYS, Applies
+from billing.price import Price
+from billing.price_list import PriceList
 from gateway.config import matching
 from providers.dialect import Dialect
 from providers.endpoint import Endpoint, Timeouts

@@ -18,7 +18,7 @@ from random import Random
 from typing import Any, cast
 
 from billing.journal import Journal
-from billing.limits import Limits
+from billing.limits_memory import MemoryLimits
 from gateway.at_home import AtHome
 from gateway.auth import key_hash
 from gateway.books import Books
@@ -29,6 +29,7 @@ from gateway.home_load import HomeLoad
 from gateway.house import House
 from gateway.log import LineLog
 from gateway.metrics import Metrics
+from gateway.plan_reading import PlanReading
 from gateway.recall import Recall
 from gateway.setup import Setup, compile_setup
 from gateway.shadow import Shadows
@@ -169,7 +170,7 @@ def _form(entry: Any) -> Any:
     return form
 
 
-def house_of(setup: Setup, draw: Callable[[], float]) -> House:
+async def house_of(setup: Setup, draw: Callable[[], float]) -> House:
     """Return a house whose hosts are in memory. Call it in the loop whose clock it shall keep."""
     clock = asyncio.get_running_loop().time
     client, log = MemoryClient(), LineLog(io.StringIO())
@@ -181,8 +182,8 @@ def house_of(setup: Setup, draw: Callable[[], float]) -> House:
         usual_s = 0.02 + draw() / 50
         for _ in range(PERCENTILE_LEAST):
             health.good(route, route.endpoint, usual_s, 50.0)
-    limits = Limits(zone=UTC, spent_since=lambda _rule, _since: 0)
-    limits.configure(setup.rates, setup.budgets)
+    limits = MemoryLimits(zone=UTC, spent_since=lambda _rule, _since: 0)
+    await limits.configure(setup.rates, setup.budgets)
     return House(
         setup=setup,
         client=client,
@@ -199,6 +200,7 @@ def house_of(setup: Setup, draw: Callable[[], float]) -> House:
         health=health,
         windows=windows,
         outlook=Sight(health, windows, home_load),
+        plan_reading=PlanReading(client, windows),
         shadows=Shadows(log, draw),
         draw=draw,
     )

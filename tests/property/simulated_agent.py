@@ -14,7 +14,9 @@ from fractions import Fraction
 from random import Random
 from typing import Literal
 
-from billing.pricing import ALWAYS, Price, PriceList
+from billing.bands import ALWAYS
+from billing.price import Price
+from billing.price_list import PriceList
 from providers.dialect import Dialect
 from providers.endpoint import Endpoint, Timeouts
 from providers.host import Cache

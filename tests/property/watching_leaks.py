@@ -320,7 +320,7 @@ def played(loaded: Loaded, seed: int, requests: int) -> Found:
 
     async def play() -> None:
         world = widened(made, made.world(0))
-        house = house_of(setup_of(loaded, made, world), made.random.random)
+        house = await house_of(setup_of(loaded, made, world), made.random.random)
         await Stage(world, house, Asker(made, world), found).play(requests)
 
     jumped(play())

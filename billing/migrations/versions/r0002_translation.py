@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from billing.migrations.kept import put_aside, put_back
+
 revision = "0002"
 down_revision = "0001"
 
@@ -13,9 +15,9 @@ def upgrade() -> None:
     """Add the columns; entries from before were all relayed, and say so by an empty text."""
     for name in ADDED:
         op.add_column("entries", sa.Column(name, sa.Text, nullable=False, server_default=""))
+    put_back(revision, ADDED)
 
 
 def downgrade() -> None:
-    """Take the columns out again."""
-    for name in ADDED:
-        op.drop_column("entries", name)
+    """Take the columns out again; their values are kept aside."""
+    put_aside(revision, ADDED)

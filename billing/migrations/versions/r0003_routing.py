@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from billing.migrations.kept import put_aside, put_back
+
 revision = "0003"
 down_revision = "0002"
 
@@ -21,9 +23,9 @@ def upgrade() -> None:
         op.add_column("entries", sa.Column(name, sa.BigInteger, nullable=False, server_default="0"))
     for name in UNKNOWABLE:
         op.add_column("entries", sa.Column(name, sa.BigInteger, nullable=True))
+    put_back(revision, (*TEXTS, *NUMBERS, *UNKNOWABLE))
 
 
 def downgrade() -> None:
-    """Take the columns out again."""
-    for name in (*TEXTS, *NUMBERS, *UNKNOWABLE):
-        op.drop_column("entries", name)
+    """Take the columns out again; their values are kept aside."""
+    put_aside(revision, (*TEXTS, *NUMBERS, *UNKNOWABLE))

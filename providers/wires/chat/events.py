@@ -23,7 +23,7 @@ from providers.ir import (
     Trace,
     Traced,
 )
-from providers.usage import MISSING, Usage
+from providers.usage import Usage
 from providers.wires.chat.calls import ARGUMENTS_MAX_CHARS, settled
 from providers.wires.chat.citations import citations_of, cited_urls
 from providers.wires.chat.counts import usage_elsewhere, usage_of
@@ -32,6 +32,7 @@ from providers.wires.chat.finish import MEANS, VAGUE, error_in, fault_of, meanin
 from providers.wires.chat.open_choice import OpenChoice
 from providers.wires.chat.reasoning import plain_text, signature_of
 from providers.wires.chat.states import states_in
+from providers.wires.kept import size_of
 from providers.wires.wire import Json
 
 OF_WORDS = (TextDelta, ReasoningDelta, RefusalDelta)
@@ -68,7 +69,7 @@ class Cleaner:
     @property
     def usage(self) -> Usage:
         """The usage that the host reported so far; MISSING where it reported none."""
-        return usage_of(self._said, self._dialect) if self._said is not None else MISSING
+        return usage_of(self._said, self._dialect, self.service_tier)
 
     def take(self, body: Any, *, whole: bool = False) -> list[Event]:
         """Return the events that one chunk makes; ``whole``: it is all of an answer."""
@@ -176,7 +177,7 @@ class Cleaner:
             # Nearly every chunk has words and nothing else.
             rest = [name for name, value in delta.items() if value and name != "role"]
             if rest == ["content"]:
-                self.text_bytes += len(content)
+                self.text_bytes += size_of(content)
                 open_.say(TextDelta(content, open_.place), out)
                 return
             if not rest:
@@ -201,7 +202,7 @@ class Cleaner:
         self._calls(open_, delta, whole, out)
         for event in out[before:]:
             if isinstance(event, OF_WORDS):
-                self.text_bytes += len(event.text)
+                self.text_bytes += size_of(event.text)
             elif isinstance(event, ToolStart):
                 self.calls.append(event.id)
 
@@ -254,7 +255,7 @@ class Cleaner:
             if taken is None:
                 continue
             call, text = taken
-            self.text_bytes += len(text)
+            self.text_bytes += size_of(text)
             if call.opaque:
                 self.states += [one.data for one in call.opaque if one.data not in self.states]
             self.fault = self.fault or open_.called(call, text, out)

@@ -12,10 +12,11 @@ import msgspec
 
 from providers.dialect import Dialect
 from providers.json_body import decode as decode
+from providers.usage import tier_of
 from providers.wires.chat.callids import CallIds
 from providers.wires.chat.checks import check
 from providers.wires.wire import BadRequestError as BadRequestError
-from providers.wires.wire import Json
+from providers.wires.wire import Json, named_user
 from providers.wires.wire import Peek as Peek
 
 # What kinds of content parts ask of a route.
@@ -36,6 +37,8 @@ def peek(body: Json, text_bytes: int, _path: str = "") -> Peek:
         n=body.get("n") or 1,
         text_bytes=text_bytes,
         needs=_needs(body),
+        user=named_user(body),
+        tier=tier_of(body.get("service_tier")),
     )
 
 

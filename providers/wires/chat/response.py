@@ -39,7 +39,7 @@ def tap(raw: bytes, dialect: Dialect) -> Tap:
     """
     body, choices = _opened(raw, dialect)
     first = choices[0] if isinstance(choices[0], dict) else {}
-    usage = usage_of(_usage_in(body, first), dialect)
+    usage = usage_of(_usage_in(body, first), dialect, body.get("service_tier"))
     messages = [
         choice["message"]
         for choice in choices

@@ -14,7 +14,7 @@ from providers.dialect import Dialect
 from providers.errors import ErrorKind, UpstreamError
 from providers.framing import EventSplitter, EventTooLongError, event_data
 from providers.ir import Event, Started
-from providers.usage import MISSING, Usage
+from providers.usage import Usage
 from providers.wires.chat.counts import usage_elsewhere, usage_of
 from providers.wires.chat.errors import error_of
 from providers.wires.chat.events import Cleaner
@@ -22,6 +22,7 @@ from providers.wires.chat.finish import error_in, fault_of
 from providers.wires.chat.reasoning import plain_text
 from providers.wires.chat.repair import Repair
 from providers.wires.chat.states import states_in
+from providers.wires.kept import THOUGHTS, Kept, size_of
 
 
 # Both live for one event only, so the collector of circles need not know them.
@@ -38,6 +39,7 @@ class _Chunk(msgspec.Struct, gc=False):
     usage: dict[str, Any] | None = None
     error: Any = None
     model: str | None = None
+    service_tier: Any = None
 
 
 # Some hosts put an error of theirs beside an empty list of choices.
@@ -63,11 +65,13 @@ class StreamReader:
         "_said",
         "_splitter",
         "_strip_usage",
+        "_tier",
         "calls",
         "content",
         "done",
         "fault",
         "finish",
+        "kept",
         "model",
         "states",
         "text_bytes",
@@ -80,6 +84,7 @@ class StreamReader:
         self._strip_usage = strip_usage
         self._splitter = EventSplitter()
         self._said: dict[str, Any] | None = None
+        self._tier: Any = None
         self._repair = Repair() if dialect.repair_tool_calls else None
         self._cleaner: Cleaner | None = None
         self._keeps_thoughts = bool(dialect.replay_reasoning)
@@ -91,6 +96,7 @@ class StreamReader:
         self.text_bytes = 0
         self.states: list[str] = []
         self.calls: list[str] = []
+        self.kept: Kept | None = None
         self.thoughts: list[str] = []
 
     @property
@@ -163,7 +169,7 @@ class StreamReader:
         """The usage that the host reported so far; MISSING where it reported none."""
         if self._cleaner is not None:
             return self._cleaner.usage
-        return usage_of(self._said, self._dialect) if self._said is not None else MISSING
+        return usage_of(self._said, self._dialect, self._tier)
 
     def _split(self, data: bytes) -> list[bytes]:
         try:
@@ -195,6 +201,8 @@ class StreamReader:
             return False
         if chunk.model:
             self.model = chunk.model
+        if chunk.service_tier is not None:
+            self._tier = chunk.service_tier
         if chunk.usage is not None:
             self._said = chunk.usage
         if not chunk.choices:
@@ -244,7 +252,9 @@ class StreamReader:
             for name, value in delta.items():
                 if value and name != "role":
                     if isinstance(value, str):
-                        size += len(value)
+                        size += size_of(value)
+                        if self.kept is not None:
+                            (self.kept.think if name in THOUGHTS else self.kept.say)(value)
                     else:
                         # Base64 media is counted as text too: this is only an estimate's ground.
                         size += len(str(value))
@@ -270,6 +280,8 @@ class StreamReader:
                 known = call.get("id") if isinstance(call, dict) else None
                 if known and isinstance(known, str) and known not in self.calls:
                     self.calls.append(known)
+                if self.kept is not None:
+                    keep_call(self.kept, call)
         self.states += states_in({name: value})
 
     def _put_right(self, event: bytes, repair: Repair) -> bytes:
@@ -308,3 +320,11 @@ class StreamReader:
             said = any(not isinstance(event, Started) for event in events)
             self.content = said or self.done or cleaner.is_ended
         return events
+
+
+def keep_call(kept: Kept, call: Any) -> None:
+    """Keep the name and the arguments in a fragment of a call."""
+    made = call.get("function") or call.get("custom") if isinstance(call, dict) else None
+    for text in made.values() if isinstance(made, dict) else ():
+        if isinstance(text, str):
+            kept.say(text)

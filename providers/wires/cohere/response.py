@@ -185,10 +185,13 @@ def usage_of(said: Any) -> Usage:
         return _unbilled(usage, tokens, thought)
     # More thought than is billed: thinking costs nothing here.
     reasoning = thought if thought <= paid_out else 0
-    # Searches and the like are paid by the piece, which no bucket holds.
-    pieces = any(billed.get(name) for name in ("search_units", "classifications"))
     return Usage(
-        input=paid_in, output=paid_out - reasoning, reasoning=reasoning, reconciled=not pieces
+        input=paid_in,
+        output=paid_out - reasoning,
+        reasoning=reasoning,
+        searches=count(billed.get("search_units")) or 0,
+        # They are paid by the piece, which no bucket holds.
+        reconciled=not billed.get("classifications"),
     )
 
 

@@ -23,6 +23,7 @@ from providers.wires.cohere.response import (
     logprobs_of,
     usage_of,
 )
+from providers.wires.kept import Kept, size_of
 from providers.wires.tolerant import call_id, mapping, text_at
 
 _decode = msgspec.json.Decoder().decode
@@ -49,6 +50,7 @@ class StreamReader:
         "done",
         "fault",
         "finish",
+        "kept",
         "model",
         "states",
         "text_bytes",
@@ -72,6 +74,7 @@ class StreamReader:
         self.text_bytes = 0
         self.states: list[str] = []
         self.calls: list[str] = []
+        self.kept: Kept | None = None
 
     @property
     def usage(self) -> Usage:
@@ -172,13 +175,13 @@ class StreamReader:
             self._think(thought, out)
         if text:
             self._begin("text", out)
-            self.text_bytes += len(text)
+            self.text_bytes += size_of(text)
             out.append(ir.TextDelta(text, logprobs=logprobs_of(odds)))
 
     def _think(self, text: str, out: list[ir.Event]) -> None:
         if text:
             self._begin("reasoning", out)
-            self.text_bytes += len(text)
+            self.text_bytes += size_of(text)
             out.append(ir.ReasoningDelta(text))
 
     def _call(self, said: Any, kind: str, out: list[ir.Event]) -> None:
@@ -202,7 +205,7 @@ class StreamReader:
         if arguments:
             self._keep(len(arguments))
             self._arguments.append(arguments)
-            self.text_bytes += len(arguments)
+            self.text_bytes += size_of(arguments)
             out.append(ir.ToolDelta(len(self.calls) - 1, arguments))
 
     def _cite(self, said: Any) -> None:

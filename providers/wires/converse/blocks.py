@@ -21,6 +21,7 @@ from providers.wires.converse.response import (
     SIGNATURE,
     citation,
 )
+from providers.wires.kept import size_of
 from providers.wires.tolerant import call_id, mapping, text_at
 
 _decode = msgspec.json.Decoder().decode
@@ -158,7 +159,7 @@ class Blocks:
         if isinstance(text, str):
             if text:
                 self._begin(index, "text", out)
-                self.text_bytes += len(text)
+                self.text_bytes += size_of(text)
                 out.append(ir.TextDelta(text))
         elif isinstance(thought, dict):
             self._think(self._begin(index, "reasoning", out), thought, out)
@@ -180,13 +181,13 @@ class Blocks:
         self._keep(len(said))
         block.pieces.append(said)
         if block.kind == "tool":
-            self.text_bytes += len(said)
+            self.text_bytes += size_of(said)
             out.append(ir.ToolDelta(block.call, said))
 
     def _think(self, block: _Block, said: dict[str, Any], out: list[ir.Event]) -> None:
         text = said.get("text")
         if isinstance(text, str) and text:
-            self.text_bytes += len(text)
+            self.text_bytes += size_of(text)
             out.append(ir.ReasoningDelta(text))
         for kind, name in ((SIGNATURE, "signature"), (REDACTED, "redactedContent")):
             state = said.get(name)

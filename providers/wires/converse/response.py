@@ -10,7 +10,7 @@ import msgspec
 from providers import ir
 from providers.dialect import Dialect
 from providers.errors import ErrorKind, UpstreamError
-from providers.usage import MISSING, Usage
+from providers.usage import MISSING, Usage, tier_of
 from providers.wires.converse.errors import kind_of, message_of
 from providers.wires.tolerant import call_id, count, mapping, text_at
 
@@ -62,7 +62,9 @@ def read(raw: bytes, dialect: Dialect, issuer: str) -> ir.Answer:
                 stop_sequence=stop_sequence(mapping(body)),
             ),
         ),
-        usage=usage_of(mapping(body).get("usage")),
+        usage=usage_of(
+            mapping(body).get("usage"), mapping(mapping(body).get("serviceTier")).get("type")
+        ),
         native_finish=native,
         service_tier=text_at(mapping(mapping(body).get("serviceTier")), "type"),
     )
@@ -174,7 +176,7 @@ def _call(said: dict[str, Any], ids: set[str]) -> ir.ToolCall:
     return ir.ToolCall(identity, name, arguments)
 
 
-def usage_of(said: Any) -> Usage:
+def usage_of(said: Any, tier: Any = None) -> Usage:
     """Return ``usage`` in disjoint buckets; MISSING where a count of either side is missing.
 
     The host's own counts are disjoint: ``inputTokens`` has no cached ones, ``outputTokens`` has the
@@ -199,6 +201,7 @@ def usage_of(said: Any) -> Usage:
         cache_write=write - long,
         cache_write_long=long,
         output=out,
+        tier=tier_of(tier),
         reconciled=reconciled,
     )
 

@@ -18,7 +18,8 @@ from providers.usage import MISSING, Usage
 from providers.wires.converse.blocks import BLOCK_EVENTS, Blocks
 from providers.wires.converse.errors import stream_error
 from providers.wires.converse.response import finish_of, stop_sequence, usage_of
-from providers.wires.tolerant import text_at
+from providers.wires.kept import Kept
+from providers.wires.tolerant import mapping, text_at
 
 _decode = msgspec.json.Decoder().decode
 
@@ -36,11 +37,13 @@ class StreamReader:
         "_dialect",
         "_said",
         "_started",
+        "_tier",
         "calls",
         "content",
         "done",
         "fault",
         "finish",
+        "kept",
         "model",
         "states",
         "text_bytes",
@@ -51,6 +54,7 @@ class StreamReader:
         self._decoder = FrameDecoder()
         self._blocks = Blocks(issuer)
         self._said: Any = None
+        self._tier: Any = None
         self._started = False
         self._counted = False
         self.content = False
@@ -59,13 +63,14 @@ class StreamReader:
         self.finish = ""
         self.model = ""
         self.text_bytes = 0
+        self.kept: Kept | None = None
         self.states = self._blocks.states
         self.calls = self._blocks.calls
 
     @property
     def usage(self) -> Usage:
         """The usage that the host reported so far; MISSING where it reported none."""
-        return usage_of(self._said) if self._said is not None else MISSING
+        return usage_of(self._said, self._tier) if self._said is not None else MISSING
 
     def feed(self, data: bytes) -> bytes:
         """Read ``data`` and pass nothing on."""
@@ -142,6 +147,7 @@ class StreamReader:
             self._stop(body, out)
         elif name == "metadata":
             self._said = body.get("usage")
+            self._tier = mapping(body.get("serviceTier")).get("type")
             self._count(out)
 
     def _stop(self, body: dict[str, Any], out: list[ir.Event]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from providers.dialect import Dialect
+from providers.usage import tier_of
 from providers.wires.gemini import names as n
 from providers.wires.gemini.media import type_by_name
 from providers.wires.gemini.signatures import ESCAPE, ESCAPES, native, opened, plain
@@ -47,6 +48,7 @@ def peek(body: Json, text_bytes: int, path: str) -> Peek:
         text_bytes=text_bytes,
         needs=frozenset(_needs(top, config, contents)),
         json_stream=stream and top.get(n.ALT, "sse") != "sse",
+        tier=tier_of(top.get("serviceTier")),
     )
 
 

@@ -11,12 +11,13 @@ from providers.dialect import Dialect
 from providers.errors import ErrorKind, UpstreamError
 from providers.ir import Answer, Choice
 from providers.usage import Usage
+from providers.wires import kept
 from providers.wires.gemini.errors import error_of
 from providers.wires.gemini.events import AnswerEvents
 from providers.wires.gemini.finish import FAULTS, WORDS, block_of, fault_of, native_finish
 from providers.wires.gemini.parts import PartWriter
 from providers.wires.gemini.signatures import plain
-from providers.wires.gemini.usage import usage_body, usage_of
+from providers.wires.gemini.usage import queries_in, usage_body, usage_of
 from providers.wires.wire import Context, Json, Tap
 
 _decode = msgspec.json.Decoder().decode
@@ -63,7 +64,7 @@ def tap(raw: bytes, dialect: Dialect) -> Tap:
     )
     if finish in FAULTS and not parts:
         raise fault_of(finish, candidates[0].get("finishMessage"))
-    usage = usage_of(body.get("usageMetadata"), dialect)
+    usage = usage_of(body.get("usageMetadata"), dialect, len(queries(candidates)))
     states, calls = states_of(parts)
     model = body.get("modelVersion")
     return Tap(
@@ -74,6 +75,11 @@ def tap(raw: bytes, dialect: Dialect) -> Tap:
         states=tuple(states),
         calls=tuple(calls),
     )
+
+
+def queries(candidates: list[Json]) -> set[str]:
+    """Return what was searched for in all of an answer."""
+    return {query for candidate in candidates for query in queries_in(candidate)}
 
 
 def states_of(parts: list[Json]) -> tuple[list[str], list[str]]:
@@ -93,14 +99,14 @@ def size_of(part: Json) -> int:
     """Return how much a part says, for an estimate where no usage came."""
     text = part.get("text")
     if isinstance(text, str):
-        return len(text)
+        return kept.size_of(text)
     return sum(len(str(value)) for name, value in part.items() if name != "thoughtSignature")
 
 
 def read(raw: bytes, dialect: Dialect, issuer: str) -> Answer:
     """Return a whole answer in the neutral form. Raises ``UpstreamError``."""
     body = body_of(raw)
-    usage = usage_of(body.get("usageMetadata"), dialect)
+    usage = usage_of(body.get("usageMetadata"), dialect, len(queries(answers(body))))
     reading, collector = AnswerEvents(issuer), Collector()
     events = reading.chunk(body, raw)
     if reading.fault is None:

@@ -20,10 +20,15 @@ from providers.wires.gemini.events import AnswerEvents
 from providers.wires.gemini.finish import FAULTS, block_of, fault_of, native_finish
 from providers.wires.gemini.pieces import ElementSplitter
 from providers.wires.gemini.response import answers, parts_of, size_of, states_of
-from providers.wires.gemini.usage import usage_of
+from providers.wires.gemini.usage import queries_in, usage_of
+from providers.wires.kept import Kept
 from providers.wires.wire import Json
 
+# Nobody searches so often for one answer.
+QUERIES_MAX = 1000
+
 _decode = msgspec.json.Decoder().decode
+_encode = msgspec.json.Encoder().encode
 
 
 class StreamReader:
@@ -34,6 +39,7 @@ class StreamReader:
         "_dialect",
         "_events",
         "_held",
+        "_queries",
         "_said",
         "_splitter",
         "calls",
@@ -41,6 +47,7 @@ class StreamReader:
         "done",
         "fault",
         "finish",
+        "kept",
         "model",
         "states",
         "text_bytes",
@@ -55,6 +62,7 @@ class StreamReader:
         self._array: ElementSplitter | None = None
         self._held = b""
         self._said: Any = None
+        self._queries: set[str] = set()
         self.content = False
         self.done = False
         self.fault: UpstreamError | None = None
@@ -63,11 +71,14 @@ class StreamReader:
         self.text_bytes = 0
         self.states: list[str] = []
         self.calls: list[str] = []
+        self.kept: Kept | None = None
 
     @property
     def usage(self) -> Usage:
         """The usage that the host reported so far; MISSING where it reported none."""
-        return usage_of(self._said, self._dialect) if self._said is not None else MISSING
+        if self._said is None:
+            return MISSING
+        return usage_of(self._said, self._dialect, len(self._queries))
 
     def feed(self, data: bytes) -> bytes:
         """Return the whole events that ``data`` completes, byte for byte."""
@@ -213,6 +224,10 @@ class StreamReader:
                 size = sum(map(size_of, parts))
                 self.text_bytes += size
                 self.content = self.content or size > 0
+                if self.kept is not None:
+                    keep(self.kept, parts)
+            if "groundingMetadata" in candidate and len(self._queries) < QUERIES_MAX:
+                self._queries |= queries_in(candidate)
             finish = native_finish(candidate.get("finishReason"))
             if finish:
                 self.finish = finish
@@ -227,3 +242,13 @@ def _whole(chunk: bytes) -> bool:
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return False
     return True
+
+
+def keep(kept: Kept, parts: list[Json]) -> None:
+    """Keep the words in parts, and the calls."""
+    for part in parts:
+        text, call = part.get("text"), part.get("functionCall")
+        if isinstance(text, str):
+            (kept.think if part.get("thought") else kept.say)(text)
+        elif isinstance(call, dict):
+            kept.say(f"{call.get('name', '')}{_encode(call.get('args') or {}).decode()}")

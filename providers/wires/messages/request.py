@@ -9,9 +9,10 @@ import msgspec
 
 from providers.carrier import open_seal
 from providers.dialect import Dialect
+from providers.usage import tier_of
 from providers.wires.messages.read import check_types
 from providers.wires.messages.thinking import amid_foreign_loop
-from providers.wires.wire import BadRequestError, Json, Peek
+from providers.wires.wire import BadRequestError, Json, Peek, named_user, searches_most
 
 MODEL_MAX_CHARS = 256
 # What stands in a body that has opaque state in it.
@@ -57,6 +58,10 @@ def peek(body: Json, text_bytes: int, _path: str = "") -> Peek:
         n=1,
         text_bytes=text_bytes,
         needs=frozenset(_needs(body, messages)),
+        user=named_user(body.get("metadata") or {}, "user_id"),
+        # What is answered at a higher speed has prices of its own, as a tier has.
+        tier=tier_of(body.get("service_tier")) or tier_of(body.get("speed")),
+        searches=searches_most(body.get("tools")),
     )
 
 

@@ -17,6 +17,7 @@ from providers.errors import ErrorKind, UpstreamError
 from providers.framing import EventSplitter, EventTooLongError, event_data
 from providers.ir import Counted, Event, Started
 from providers.usage import MISSING, Usage
+from providers.wires.kept import Kept, size_of
 from providers.wires.messages.errors import error_of
 from providers.wires.messages.events import Blocks
 from providers.wires.messages.usage import merge, usage_of
@@ -49,7 +50,7 @@ class StreamReader:
 
     __slots__ = (
         "_blocks", "_dialect", "_ended", "_said", "_splitter", "_started", "_totals", "calls",
-        "content", "done", "fault", "finish", "model", "states", "text_bytes",
+        "content", "done", "fault", "finish", "kept", "model", "states", "text_bytes",
     )  # fmt: skip
 
     def __init__(self, dialect: Dialect, issuer: str, _strip_usage: bool = False) -> None:
@@ -68,6 +69,7 @@ class StreamReader:
         self.text_bytes = 0
         self.states: list[str] = []
         self.calls: list[str] = []
+        self.kept: Kept | None = None
 
     @property
     def usage(self) -> Usage:
@@ -173,7 +175,9 @@ class StreamReader:
             words = block.get(kind)
             if isinstance(words, str) and words:
                 self.content = True
-                self.text_bytes += len(words)
+                self.text_bytes += size_of(words)
+                if self.kept is not None:
+                    (self.kept.say if kind == "text" else self.kept.think)(words)
             self._state(block.get("signature"))
             return
         self.content = True
@@ -183,7 +187,9 @@ class StreamReader:
             if isinstance(block.get("id"), str):
                 self.calls.append(block["id"])
             if isinstance(block.get("name"), str):
-                self.text_bytes += len(block["name"])
+                self.text_bytes += size_of(block["name"])
+                if self.kept is not None:
+                    self.kept.say(block["name"])
 
     def _look_at_delta(self, delta: dict[str, Any]) -> None:
         kind = delta.get("type")
@@ -191,7 +197,9 @@ class StreamReader:
         if isinstance(words, str):
             if words:
                 self.content = True
-                self.text_bytes += len(words)
+                self.text_bytes += size_of(words)
+                if self.kept is not None:
+                    (self.kept.think if kind == "thinking_delta" else self.kept.say)(words)
         elif kind == "signature_delta":
             self.content = True
             self._state(delta.get("signature"))

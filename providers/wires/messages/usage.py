@@ -10,8 +10,9 @@ from decimal import Decimal
 from typing import Any
 
 from providers.dialect import Dialect
-from providers.usage import MISSING, Usage
-from providers.wires.tolerant import count
+from providers.usage import MISSING, Usage, tier_of
+from providers.wires.chat.counts import searched
+from providers.wires.tolerant import count, mapping
 from providers.wires.wire import Json, money
 
 
@@ -53,9 +54,21 @@ def usage_of(said: Any, dialect: Dialect) -> Usage:
         cache_write_long=write_long,
         output=output - inside,
         reasoning=thoughts,
+        searches=_searches(said, dialect),
+        tier=_tier(said),
         reconciled=agrees and not _more_elsewhere(said),
         stated_usd=_charge(said, dialect),
     )
+
+
+def _searches(said: Json, dialect: Dialect) -> int:
+    seen = count(mapping(said.get("server_tool_use")).get("web_search_requests"))
+    return searched(said, dialect, seen or 0)
+
+
+def _tier(said: Json) -> str:
+    # What is answered at a higher speed has prices of its own, as a tier has.
+    return tier_of(said.get("service_tier")) or tier_of(said.get("speed"))
 
 
 def _written(said: Json) -> tuple[int, int, bool]:

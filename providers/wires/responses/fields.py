@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from providers.json_body import kind_of
+from providers.usage import tier_of
 from providers.wires.wire import BadRequestError, Json
 
 NUMBER = (int, float)
@@ -13,6 +14,12 @@ NUMBER = (int, float)
 def wrong(path: str, words: str, value: Any) -> BadRequestError:
     """Return the error of a value at ``path`` that is not what ``words`` says."""
     return BadRequestError(f"`{path}` must be {words}, not {_kind(value)}", path)
+
+
+def tier_named(said: Any) -> str:
+    """Return the tier of service that a word of this wire means, "" for the usual one."""
+    # The same thing under its newer name.
+    return tier_of("priority" if said == "fast" else said)
 
 
 def text(holder: Json, name: str, path: str) -> str:

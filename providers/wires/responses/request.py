@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 
 from providers.dialect import Dialect
-from providers.wires.responses.fields import NUMBER, wrong
-from providers.wires.wire import BadRequestError, Json, Peek
+from providers.wires.responses.fields import NUMBER, tier_named, wrong
+from providers.wires.wire import BadRequestError, Json, Peek, named_user, searches_most
 
 # Top-level fields whose type every host agrees on; a field that is not here passes unread.
 TYPES: Mapping[str, tuple[tuple[type, ...], str]] = MappingProxyType(
@@ -84,6 +84,9 @@ def peek(body: Json, text_bytes: int, _path: str = "") -> Peek:
         n=1,
         text_bytes=text_bytes,
         needs=frozenset(_needs(body, said)),
+        user=named_user(body),
+        tier=tier_named(body.get("service_tier")),
+        searches=searches_most(body.get("tools"), body.get("max_tool_calls")),
     )
 
 

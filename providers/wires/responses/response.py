@@ -8,10 +8,11 @@ from typing import Any
 from providers.assemble import Collector
 from providers.dialect import Dialect, Path
 from providers.ir import Answer, Counted
-from providers.usage import MISSING, Usage
-from providers.wires.chat.counts import beside_all
+from providers.usage import Usage
+from providers.wires.chat.counts import beside_all, missing, searched
 from providers.wires.responses.errors import decoded, malformed
 from providers.wires.responses.events import EventReader
+from providers.wires.responses.fields import tier_named
 from providers.wires.tolerant import count
 from providers.wires.wire import Json, Tap, money
 
@@ -21,6 +22,8 @@ CACHED_WRITE: tuple[Path, ...] = (("input_tokens_details", "cache_write_tokens")
 CACHE_WRITE_LONG: tuple[Path, ...] = (
     ("input_tokens_details", "cache_write_tokens_details", "ttl_12h_tokens"),
 )
+IMAGE_IN: tuple[Path, ...] = (("input_tokens_details", "image_tokens"),)
+IMAGE_OUT: tuple[Path, ...] = (("output_tokens_details", "image_tokens"),)
 REASONING: tuple[Path, ...] = (("output_tokens_details", "reasoning_tokens"),)
 UNFINISHED = frozenset({"queued", "in_progress"})
 
@@ -37,7 +40,7 @@ def tap(raw: bytes, dialect: Dialect) -> Tap:
         if isinstance(item, dict):
             note_item(item.get("encrypted_content"), states)
             note_item(item.get("call_id"), calls)
-    usage = usage_of(body.get("usage"), dialect)
+    usage = _usage_in(body, dialect)
     return Tap(
         usage=usage,
         finish=finish_word(body),
@@ -61,7 +64,7 @@ def read(raw: bytes, dialect: Dialect, issuer: str) -> Answer:
         collector.add(event)
     if reader.fault is not None:
         raise reader.fault
-    usage = usage_of(body.get("usage"), dialect)
+    usage = _usage_in(body, dialect)
     collector.add(Counted(usage))
     return Answer(
         choices=collector.choices(),
@@ -103,17 +106,39 @@ def _text_bytes(output: list[Any]) -> int:
     )
 
 
-def usage_of(said: Any, dialect: Dialect) -> Usage:
+def _usage_in(body: Json, dialect: Dialect) -> Usage:
+    return usage_of(
+        body.get("usage"), dialect, body.get("service_tier"), searches_in(body["output"])
+    )
+
+
+def searches_in(output: list[Any]) -> int:
+    """Return how many of the items of an answer are searches of the web."""
+    found = [item for item in output if isinstance(item, dict)]
+    return sum(is_search(item.get("type"), item.get("action")) for item in found)
+
+
+def is_search(kind: Any, action: Any) -> bool:
+    """Whether an item is a search that is charged: to open a page and look through it is not."""
+    if kind != "web_search_call":
+        return False
+    did = action.get("type") if isinstance(action, dict) else None
+    return did is None or did == "search"
+
+
+def usage_of(said: Any, dialect: Dialect, tier: Any = None, searches: int = 0) -> Usage:
     """Return ``usage`` as the host said it, in disjoint buckets; MISSING where it said nothing.
 
     On this wire cached tokens stand inside the input and reasoning inside the output. Where the
     figures contradict that, ``reconciled`` is False and the buckets still add up to both counts.
+    ``tier`` is the host's word for the tier of service, ``searches`` counts those that were seen in
+    the answer.
     """
     if not isinstance(said, dict):
-        return MISSING
+        return missing(tier)
     prompt, output = count(said.get("input_tokens")), count(said.get("output_tokens"))
     if prompt is None or output is None:
-        return MISSING
+        return missing(tier)
     cached = _first(said, CACHED_READ + dialect.cached_read_paths)
     written = _first(said, CACHED_WRITE + dialect.cached_write_paths)
     reasoning = _first(said, REASONING + dialect.reasoning_paths)
@@ -128,13 +153,19 @@ def usage_of(said: Any, dialect: Dialect) -> Usage:
     written = min(written, prompt - cached)
     long = min(_first(said, CACHE_WRITE_LONG), written)
     reasoning = min(reasoning, output)
+    image_in = min(_first(said, IMAGE_IN), prompt - cached - written)
+    image_out = min(_first(said, IMAGE_OUT), output - reasoning)
     return Usage(
-        input=prompt - cached - written + fresh,
+        input=prompt - cached - written - image_in + fresh,
         cache_read=cached + again,
         cache_write=written - long,
         cache_write_long=long,
-        output=output - reasoning,
+        image_input=image_in,
+        output=output - reasoning - image_out,
         reasoning=reasoning + drafts,
+        image_output=image_out,
+        searches=searched(said, dialect, searches),
+        tier=tier_named(tier),
         reconciled=reconciled,
         stated_usd=_charge(said, dialect),
     )

@@ -11,10 +11,18 @@ from providers import ir
 from providers.dialect import Dialect
 from providers.errors import ErrorKind, UpstreamError
 from providers.framing import EventSplitter, EventTooLongError, event_data
-from providers.usage import MISSING, Usage
+from providers.usage import Usage
+from providers.wires.kept import Kept, size_of
 from providers.wires.responses.errors import fault_of, malformed
 from providers.wires.responses.events import HANDLERS, EventReader
-from providers.wires.responses.response import finish_word, note_item, usage_of, word
+from providers.wires.responses.response import (
+    finish_word,
+    is_search,
+    note_item,
+    searches_in,
+    usage_of,
+    word,
+)
 from providers.wires.wire import Json
 
 # Events that come before the model has said anything.
@@ -30,6 +38,9 @@ SILENT = frozenset(
     }
 )
 ENDS = frozenset({"response.completed", "response.incomplete"})
+# Beginnings of the types of deltas that hold thoughts, or no words at all.
+THOUGHTS = ("response.reasoning",)
+SOUNDS = ("response.audio.", "response.output_audio.")
 SILENT_ITEMS = frozenset({"message", "reasoning"})
 
 
@@ -47,6 +58,8 @@ class _Item(msgspec.Struct):
     type: Any = None
     call_id: Any = None
     encrypted_content: Any = None
+    name: Any = None
+    action: Any = None
 
 
 _decode = msgspec.json.Decoder(_Event).decode
@@ -62,12 +75,15 @@ class StreamReader:
         "_dialect",
         "_events",
         "_said",
+        "_searches",
         "_splitter",
+        "_tier",
         "calls",
         "content",
         "done",
         "fault",
         "finish",
+        "kept",
         "model",
         "states",
         "text_bytes",
@@ -78,6 +94,8 @@ class StreamReader:
         self._events = EventReader(issuer)
         self._splitter = EventSplitter()
         self._said: Any = None
+        self._searches = 0
+        self._tier: Any = None
         self.content = False
         self.done = False
         self.fault: UpstreamError | None = None
@@ -86,11 +104,12 @@ class StreamReader:
         self.text_bytes = 0
         self.states: list[str] = []
         self.calls: list[str] = []
+        self.kept: Kept | None = None
 
     @property
     def usage(self) -> Usage:
         """The usage that the host reported so far; MISSING where it reported none."""
-        return usage_of(self._said, self._dialect) if self._said is not None else MISSING
+        return usage_of(self._said, self._dialect, self._tier, self._searches)
 
     def feed(self, data: bytes) -> bytes:
         """Return the whole events that ``data`` completes, byte for byte, to pass on."""
@@ -161,14 +180,14 @@ class StreamReader:
         if event.error or kind == "error":
             self.fault = fault_of(event.error or _loose(data), self._dialect)
         elif kind.endswith(".delta"):
-            self._look_delta(event.delta)
+            self._look_delta(event.delta, kind)
         elif kind == "response.output_item.added" or kind == "response.output_item.done":
             self._look_item(event.item, done=kind.endswith("done"))
         elif kind in ENDS or kind == "response.failed":
             self._look_end(kind, event.response)
         elif kind == "response.created":
             said = _loose(event.response)
-            self.model = word(said.get("model"))
+            self.model, self._tier = word(said.get("model")), said.get("service_tier")
         elif kind not in SILENT:
             self.content = True
         return kind
@@ -180,10 +199,13 @@ class StreamReader:
         else:
             self.fault = malformed("an event of the stream is not of this wire")
 
-    def _look_delta(self, delta: Any) -> None:
+    def _look_delta(self, delta: Any, kind: str) -> None:
         if delta:
             self.content = True
-            self.text_bytes += len(delta) if isinstance(delta, str) else len(str(delta))
+            text = delta if isinstance(delta, str) else str(delta)
+            self.text_bytes += size_of(text)
+            if self.kept is not None and not kind.startswith(SOUNDS):
+                (self.kept.think if kind.startswith(THOUGHTS) else self.kept.say)(text)
 
     def _look_item(self, raw: msgspec.Raw, *, done: bool) -> None:
         try:
@@ -194,6 +216,9 @@ class StreamReader:
             self.content = True
         if done:
             note_item(item.encrypted_content, self.states)
+            self._searches += is_search(item.type, item.action)
+        elif self.kept is not None and isinstance(item.name, str):
+            self.kept.say(item.name)
         note_item(item.call_id, self.calls)
 
     def _look_end(self, kind: str, raw: msgspec.Raw) -> None:
@@ -201,12 +226,15 @@ class StreamReader:
         if isinstance(body.get("usage"), dict):
             self._said = body["usage"]
         self.model = word(body.get("model")) or self.model
+        self._tier = body.get("service_tier") or self._tier
         if kind == "response.failed":
             said = body.get("error") or {"message": "the answer failed"}
             self.fault = fault_of(said, self._dialect)
             return
         output = body.get("output")
-        for item in output if isinstance(output, list) else ():
+        listed = output if isinstance(output, list) else []
+        self._searches = searches_in(listed) or self._searches
+        for item in listed:
             if isinstance(item, dict):
                 note_item(item.get("encrypted_content"), self.states)
                 note_item(item.get("call_id"), self.calls)

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from sqlalchemy import select
+
 from billing.ledger import Entry
+from billing.queries import each
+from billing.schema import entries
+from billing.store import Store
 
 NOON_US = 1_764_072_000_000_000  # 2025-11-25 12:00 UTC
 
@@ -32,3 +37,9 @@ def an_entry(number: int | str = 1, **changes: Any) -> Entry:
         "cost_state": "priced",
     }
     return Entry(**{**fields, **changes})
+
+
+def entries_of(store: Store) -> list[Entry]:
+    """Return everything in the ledger, newest first."""
+    found = [Entry(**row._asdict()) for row in each(store, select(entries), None, None)]
+    return sorted(found, key=lambda entry: (entry.at_us, entry.attempt_id), reverse=True)

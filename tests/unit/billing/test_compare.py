@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from billing import reports
+from billing import shadows
 from billing.compare import ENOUGH, MONTH_US, Spent, Tried, compared, percentile, wilson
 from billing.store import Store
 from tests.unit.billing.samples import NOON_US, an_entry
@@ -179,7 +179,7 @@ def test_the_ledger_gives_all_attempts_at_what_was_shadowed(store: Store) -> Non
             an_entry(2, **plain),
         ]
     )
-    found, whole = reports.shadowed(store.engine, None, None)
+    found, whole = shadows.shadowed(store, None, None)
     assert whole
     assert {(each.request_id, each.purpose) for each in found} == {
         ("req_1", "call"), ("req_1", "shadow"), ("req_1", "judge"),
@@ -188,16 +188,16 @@ def test_the_ledger_gives_all_attempts_at_what_was_shadowed(store: Store) -> Non
     (made,) = compared(found, NAMES)
     assert (made.n, made.verdicts.same) == (1, 1)
     later = AT + timedelta(seconds=1)
-    assert reports.shadowed(store.engine, later, None) == ([], True)
+    assert shadows.shadowed(store, later, None) == ([], True)
     # The call itself may be older than the time that is asked for.
-    assert len(reports.shadowed(store.engine, AT, later)[0]) == 3
+    assert len(shadows.shadowed(store, AT, later)[0]) == 3
 
 
 def test_more_shadows_than_are_read_is_said(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reports, "SHADOWS_MAX", 2)
+    monkeypatch.setattr(shadows, "SHADOWS_MAX", 2)
     shadow = {"purpose": "shadow", "model_asked": "assistant"}
     store.insert([an_entry(k, at_us=NOON_US + k, **shadow) for k in range(3)])
-    found, whole = reports.shadowed(store.engine, None, None)
+    found, whole = shadows.shadowed(store, None, None)
     assert (sorted(each.request_id for each in found), whole) == (["req_1", "req_2"], False)
 
 
@@ -213,6 +213,6 @@ def test_what_a_route_cost_is_clients_calls_alone(store: Store) -> None:
         ]
     )
     end = AT + timedelta(days=2)
-    spent = reports.spent_at(store.engine, "here/small", NAMES, None, end)
+    spent = shadows.spent_at(store, "here/small", NAMES, None, end)
     assert spent == Spent(10, 1, 2 * 86_400 * 1_000_000)
-    assert reports.spent_at(store.engine, "nowhere/m", NAMES, None, end) == Spent(0, 0, 0)
+    assert shadows.spent_at(store, "nowhere/m", NAMES, None, end) == Spent(0, 0, 0)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -12,11 +14,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from billing import database
 from billing import drain as room
-from billing import store as store_room
 from billing.drain import REFUSED, Drain
 from billing.journal import Journal
-from billing.migrate import migrate
+from billing.migrate import LedgerAwayError, migrate
 from billing.store import Store
 from tests.unit.billing.samples import an_entry
 from tests.unit.billing.test_store import stored
@@ -38,7 +40,7 @@ async def test_entries_move_and_their_files_go(tmp_path: Path, store: Store) -> 
     assert await drain.move()
     assert (drain.depth, drain.oldest_s, drain.last_error) == (0, 0.0, "")
     assert len(stored(store)) == 1200
-    assert list(journal.folder.iterdir()) == []
+    assert list(journal.folder.glob("*.jsonl")) == []
     journal.append(an_entry(1200))
     assert await drain.move()
     assert len(stored(store)) == 1201
@@ -63,7 +65,7 @@ async def test_what_dead_processes_left_is_moved_first(tmp_path: Path, store: St
     dead = Journal(tmp_path / "journal")
     for number in range(5):
         dead.append(an_entry(number))
-    dead.seal()
+    dead.close()
     torn = tmp_path / "journal" / "1-1.jsonl"
     torn.write_bytes(msgspec.json.encode(an_entry(5)) + b"\n" + b'{"attempt_id":"req_6')
     drain = Drain(Journal(tmp_path / "journal"), store)
@@ -111,17 +113,19 @@ async def away_and_back(
     assert await messages.next() == ""
     await drain.close()
     assert (drain.depth, drain.last_error, len(messages.texts)) == (0, "", 2)
-    assert len(stored(store)) == 100
+    assert {f"req_{number}.1" for number in range(100)} <= stored(store)
 
 
 @pytest.mark.usefixtures("quick")
 async def test_a_file_that_is_locked_and_free_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store_room, "BUSY_MS", 10)
+    monkeypatch.setattr(database, "BUSY_MS", 10)
     migrate(f"sqlite:///{tmp_path}/ledger.db")
     store = Store.open(f"sqlite:///{tmp_path}/ledger.db")
-    holder = sqlite3.connect(tmp_path / "ledger.db", isolation_level=None, check_same_thread=False)
+    store.insert([an_entry("first")])
+    month = tmp_path / "ledger.2025-11.db"
+    holder = sqlite3.connect(month, isolation_level=None, check_same_thread=False)
     await away_and_back(
         tmp_path,
         store,
@@ -148,7 +152,7 @@ async def test_a_database_that_is_away_does_not_pile_up_files(tmp_path: Path, st
     for number in range(20):
         journal.append(an_entry(number))
         assert not await drain.move()
-    assert len(list(journal.folder.iterdir())) == 2
+    assert len(list(journal.folder.glob("*.jsonl"))) == 2
     assert drain.depth == 20
     nowhere.close()
     journal.close()
@@ -170,6 +174,52 @@ async def test_closing_does_not_wait_for_a_database_that_is_away(
     journal.close()
     assert await Drain(Journal(journal.folder), store).move()
     assert stored(store) == {"req_1.1"}
+
+
+@pytest.mark.usefixtures("quick")
+async def test_a_database_that_was_away_at_the_start_is_brought_up_to_date_first(
+    tmp_path: Path,
+) -> None:
+    url = f"sqlite:///{tmp_path}/ledger.db"
+    journal, store, messages = Journal(tmp_path / "journal"), Store.open(url), Messages()
+    away = [True]
+
+    def prepare() -> None:
+        if away:
+            raise LedgerAwayError("nobody answers")
+        migrate(url)
+
+    drain = Drain(journal, store, messages, prepare=prepare)
+    drain.start()
+    journal.append(an_entry(1))
+    assert await messages.next() == "the ledger waits in the journal: nobody answers"
+    assert (drain.depth, drain.rounds) == (1, 0)
+    away.clear()
+    assert await messages.next() == ""
+    await drain.close()
+    assert stored(store) == {"req_1.1"}
+    store.close()
+
+
+async def test_a_full_disk_leaves_no_half_of_what_is_set_aside(
+    tmp_path: Path, sqlite_store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = Journal(tmp_path / "journal")
+    journal.append(an_entry(1, input=2**63))
+    aside = journal.folder / REFUSED
+    aside.write_bytes(b"before\n")
+    drain = Drain(journal, sqlite_store)
+
+    def full(fd: int, data: Any) -> int:
+        os.pwrite(fd, bytes(data)[:5], os.fstat(fd).st_size)
+        raise OSError(errno.ENOSPC, "full")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "write", full)
+        assert not await drain.move()
+    assert aside.read_bytes() == b"before\n"
+    assert await drain.move()
+    assert aside.read_bytes().count(b"\n") == 2
 
 
 async def test_what_can_never_be_stored_is_set_aside_and_counted(
@@ -207,7 +257,7 @@ async def test_a_segment_stays_until_the_database_has_committed(
     monkeypatch.setattr(sqlite_store, "insert", watched)
     assert await Drain(journal, sqlite_store).move()
     assert there == [1]
-    assert list(journal.folder.iterdir()) == []
+    assert list(journal.folder.glob("*.jsonl")) == []
 
 
 async def test_a_fault_of_our_own_is_said(
@@ -215,7 +265,7 @@ async def test_a_fault_of_our_own_is_said(
 ) -> None:
     journal, messages = Journal(tmp_path / "journal"), Messages()
     drain = Drain(journal, sqlite_store, messages)
-    monkeypatch.setattr(journal, "adopt", lambda: 1 // 0)
+    monkeypatch.setattr(journal, "left_behind", lambda _most: 1 // 0)
     drain.start()
     assert "ZeroDivisionError" in await messages.next()
     assert "has ended" in drain.last_error

@@ -7,28 +7,40 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 
 import msgspec
 import pytest
 
 from billing import journal as room
+from billing.audit_rows import from_journal, gathering, judged
 from billing.journal import Journal, JournalError, read_segment, recover
 from billing.ledger import Entry
 from tests.unit.billing.samples import an_entry
 
 
+def bare(entry: Entry) -> Entry:
+    """Return an entry as it was before it got its place in a chain."""
+    return msgspec.structs.replace(entry, recorded_us=0, writer="", seq=0, hash="")
+
+
 def kept(folder: Path) -> list[Entry]:
-    """Return every entry in every segment of a folder, in order."""
-    return [entry for path in sorted(folder.glob("*.jsonl")) for entry in read_segment(path)[0]]
+    """Return every entry in every segment of a folder, in order, without its place in a chain."""
+    segments = sorted(folder.glob("*.jsonl"))
+    return [bare(entry) for path in segments for entry in read_segment(path)[0]]
+
+
+def segments(folder: Path) -> list[Path]:
+    """Return the journal's files of entries, named or not."""
+    return sorted(path for path in folder.iterdir() if path.suffix in (".jsonl", ".new"))
 
 
 def test_an_entry_comes_back_as_it_was(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "deep" / "folder")
     entry = an_entry(
-        served_model="модель \n\0 \u2028", cost_pico=None, first_content_ms=3, stream=True
+        served_model="модель \n\u2028", cost_pico=None, first_content_ms=3, stream=True
     )
     journal.append(entry)
     assert kept(journal.folder) == [entry]
@@ -53,11 +65,13 @@ def test_one_entry_is_one_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 def test_words_and_numbers_that_no_file_can_hold_are_written_plainly(tmp_path: Path) -> None:
     journal = Journal(tmp_path)
     journal.append(an_entry(served_model="half \ud83d of one", input=2**70))
+    journal.append(an_entry(3, served_model="no \0 character"))
     journal.append(an_entry(2))
     journal.close()
-    strange, plain = kept(tmp_path)
+    strange, null, plain = kept(tmp_path)
     assert strange.served_model == "half ? of one"
     assert (strange.input, strange.reconciled) == (0, False)
+    assert null.served_model == "no \ufffd character"
     assert plain == an_entry(2)
 
 
@@ -75,7 +89,9 @@ def test_segments_end_by_count_and_by_seal(tmp_path: Path, monkeypatch: pytest.M
     assert [entry.request_id for entry in kept(tmp_path)] == [f"req_{n}" for n in range(7)]
     for segment in journal.pending():
         journal.done(segment)
-    assert (journal.depth, journal.oldest_s, list(tmp_path.iterdir())) == (0, 0.0, [])
+    assert (journal.depth, journal.oldest_s, segments(tmp_path)) == (0, 0.0, [])
+    journal.close()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_closing_leaves_no_empty_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,7 +115,8 @@ def test_a_torn_last_line_is_left_out(tmp_path: Path, cut: int) -> None:
     journal.close()
     (path,) = tmp_path.glob("*.jsonl")
     path.write_bytes(path.read_bytes()[:-cut])
-    assert read_segment(path) == ([an_entry(0), an_entry(1)], [])
+    entries, damaged = read_segment(path)
+    assert (list(map(bare, entries)), damaged) == ([an_entry(0), an_entry(1)], [])
 
 
 def test_a_damaged_line_does_not_take_the_others_with_it(tmp_path: Path) -> None:
@@ -143,7 +160,7 @@ def test_a_full_disk_is_said_and_nothing_of_the_entry_stays(
     assert journal.depth == 1
     journal.append(an_entry(3))
     assert [entry.request_id for entry in kept(tmp_path)] == ["req_1", "req_3"]
-    assert len(list(tmp_path.iterdir())) == 1
+    assert len(segments(tmp_path)) == 1
     journal.close()
 
 
@@ -161,7 +178,7 @@ def test_a_disk_that_fails_gets_a_new_segment(
             journal.append(an_entry(2))
     journal.append(an_entry(3))
     assert [entry.request_id for entry in kept(tmp_path)] == ["req_1", "req_3"]
-    assert len(list(tmp_path.iterdir())) == 2
+    assert len(segments(tmp_path)) == 2
     journal.close()
 
 
@@ -206,21 +223,60 @@ def test_only_what_nobody_writes_is_recovered(tmp_path: Path) -> None:
         assert other.stdout.readline() == b"written\n"
         mine = Journal(tmp_path)
         mine.append(an_entry(3))
-        sealed, _current, _own = sorted(tmp_path.iterdir())
-        assert recover(tmp_path) == [sealed], "the living one's current segment is left alone"
+        assert len(segments(tmp_path)) == 3
+        assert len(recover(tmp_path)) == 1, "nobody writes the one that is sealed"
+        assert mine.adopt() == 0, "but its owner lives"
         other.kill()
         other.wait()
         assert len(recover(tmp_path)) == 2, "and so is mine"
-        mine.adopt()
-        mine.adopt()
+        assert mine.adopt() == 2
+        assert mine.adopt() == 0
         assert mine.depth == 3
         mine.close()
 
 
-def test_a_segment_that_was_never_named_goes_with_time(tmp_path: Path) -> None:
-    fresh, old = tmp_path / "2-1.new", tmp_path / "1-1.new"
-    for path in (fresh, old):
-        path.touch()
-    os.utime(old, (time.time() - 3600,) * 2)
-    assert recover(tmp_path) == []
-    assert list(tmp_path.iterdir()) == [fresh]
+def test_what_was_never_named_goes(tmp_path: Path) -> None:
+    for name in ("1-1.new", "0a0b0c0d-00000001.new", "0a0b0c0d.unborn"):
+        (tmp_path / name).touch()
+    journal = Journal(tmp_path)
+    assert journal.adopt() == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+class Stepping:
+    """A clock that goes forth, stands still, and goes back over days."""
+
+    def __init__(self, seed: int) -> None:
+        self._chance = Random(seed)
+        self._now_ns = 1_795_000_000_000_000_000
+
+    def __call__(self) -> int:
+        step = self._chance.choice((0, 0, 1, 10**6, -(10**9), 10**12, -(10**12), 9 * 10**13))
+        self._now_ns += step * self._chance.choice((1, 1, 1, -1))
+        return self._now_ns
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_nothing_rests_on_the_clock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    monkeypatch.setattr(room, "SEGMENT_MAX", 3)
+    clock = Stepping(seed)
+    writers = [Journal(tmp_path, clock) for _ in range(3)]
+    for number in range(60):
+        writers[number % 3].append(an_entry(number))
+        if number % 7 == 0:
+            writers[number % 3].seal()
+        assert all(writer.oldest_s >= 0 for writer in writers)
+    assert [writer.depth for writer in writers] == [20, 20, 20]
+    for writer in writers:
+        writer.close()
+    heir = Journal(tmp_path, clock)
+    heir.adopt()
+    assert (heir.depth, heir.oldest_s >= 0) == (60, True)
+    assert {entry.request_id for entry in kept(tmp_path)} == {f"req_{n}" for n in range(60)}
+    with gathering() as found:
+        from_journal(found, tmp_path)
+        assert list(judged(found, (), (), lambda day: False, lambda day: True)) == []
+        assert found.counts.waiting == 60
+    heir.close()

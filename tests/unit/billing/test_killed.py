@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from billing import reports
+from billing import pages, reports
 from billing.drain import Drain
 from billing.journal import Journal, read_segment, recover
 from billing.store import Store
@@ -90,8 +90,8 @@ async def test_a_killed_drain_loses_nothing_and_doubles_nothing(
         arguments = (str(folder), str(run), ledger_url)
         given |= killed_after(DRAINS_TOO, chance.randrange(1, 600), *arguments)
     assert await Drain(Journal(folder), store).move()
-    found = {entry.attempt_id for entry in reports.last(store.engine, 100_000)}
+    found = {entry.attempt_id for entry in pages.last(store, 100_000)}
     assert given <= found
     assert len(found - given) <= runs
-    assert reports.total(store.engine, None, None).attempts == len(found)
+    assert reports.total(store, None, None).attempts == len(found)
     assert list(folder.glob("*.jsonl")) == []

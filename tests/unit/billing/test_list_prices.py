@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from billing.list_prices import from_genai_prices
 from billing.money import pico
-from billing.pricing import PriceList, cost
+from billing.price_list import PriceList
+from billing.pricing import cost
 from providers.usage import BUCKETS, Usage
 
 NAMED = [

@@ -12,20 +12,21 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import inspect, text
+from sqlalchemy import Engine, inspect, text
 
 from billing import migrate as room
-from billing import reports
-from billing.migrate import MigrationError, migrate
+from billing.database import changing_schema, current_revision, open_engine
+from billing.migrate import LedgerAwayError, MigrationError, migrate
 from billing.schema import HEAD, metadata
-from billing.store import Store, current_revision, open_engine
-from tests.unit.billing.samples import an_entry
+from billing.store import Store
+from tests.unit.billing.samples import an_entry, entries_of
+from tests.unit.billing.test_upgrade import made_by
 
 ONE_MORE = """
 import sqlalchemy as sa
 from alembic import op
 
-revision, down_revision = "0004", "0003"
+revision, down_revision = "0006", "0005"
 
 
 def upgrade():
@@ -49,7 +50,7 @@ def plant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> object:
         shutil.copytree(room.SCRIPTS, scripts, ignore=shutil.ignore_patterns("__pycache__"))
         (scripts / "versions" / "one_more.py").write_text(ONE_MORE.format(fault=statement))
         monkeypatch.setattr(room, "SCRIPTS", scripts)
-        monkeypatch.setattr(room, "HEAD", "0004")
+        monkeypatch.setattr(room, "HEAD", "0006")
 
     return planted
 
@@ -58,12 +59,42 @@ def test_the_code_knows_the_last_migration() -> None:
     assert ScriptDirectory(str(room.SCRIPTS)).get_heads() == [HEAD]
 
 
-def test_the_migrations_make_what_the_code_expects(ledger_url: str) -> None:
-    engine = open_engine(ledger_url)
-    with engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True})
-        assert compare_metadata(context, metadata) == []
+def test_the_migrations_make_what_a_new_ledger_is(empty_url: str, tmp_path: Path) -> None:
+    made_by(empty_url, "0001", rows=0)
+    migrate(empty_url)
+    engine = open_engine(empty_url)
+    assert _differences(engine) == []
+    steps = _forms(engine)
+    with changing_schema(engine) as connection:
+        for table in reversed(metadata.sorted_tables):
+            table.drop(connection)
+        connection.execute(text("DROP TABLE alembic_version"))
+    migrate(empty_url)
+    assert _forms(engine) == steps
     engine.dispose()
+
+
+def _differences(engine: Engine) -> list[object]:
+    with engine.connect() as connection:
+        options = {"compare_type": True, "include_name": _is_no_partition}
+        context = MigrationContext.configure(connection, opts=options)
+        return list(compare_metadata(context, metadata))
+
+
+def _is_no_partition(name: str | None, kind: str, _: object) -> bool:
+    return kind != "table" or not str(name).startswith("entries_")
+
+
+def _forms(engine: Engine) -> dict[str, object]:
+    """Return each table's columns and key."""
+    found = inspect(engine)
+    return {
+        table: (
+            {c["name"]: (str(c["type"]), c["nullable"]) for c in found.get_columns(table)},
+            found.get_pk_constraint(table)["constrained_columns"],
+        )
+        for table in metadata.tables
+    }
 
 
 def test_a_second_start_changes_nothing(ledger_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,15 +111,22 @@ def test_a_failed_migration_leaves_a_file_byte_for_byte(
     store = Store.open(url)
     store.insert([an_entry(number) for number in range(100)])
     store.close()
-    before = hashlib.sha256((tmp_path / "ledger.db").read_bytes()).hexdigest()
-    files = sorted(path.name for path in tmp_path.glob("ledger.db*"))
+    before = _files(tmp_path)
+    assert {"ledger.db", "ledger.2025-11.db"} <= set(before)
     assert callable(plant)
     plant(FAULTS[fault])
     for _ in range(2):
         with pytest.raises(MigrationError, match=r"is as it was: .*(nowhere|no such colour)"):
             migrate(url)
-    assert hashlib.sha256((tmp_path / "ledger.db").read_bytes()).hexdigest() == before
-    assert sorted(path.name for path in tmp_path.glob("ledger.db*")) == files
+    assert _files(tmp_path) == before
+
+
+def _files(folder: Path) -> dict[str, str]:
+    return {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in folder.glob("ledger.*")
+        if path.is_file()
+    }
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -99,22 +137,22 @@ def test_a_failed_migration_leaves_no_trace(store: Store, plant: object, fault: 
     plant(FAULTS[fault])
     with pytest.raises(MigrationError, match="is as it was"):
         migrate(url)
-    assert current_revision(store.engine) == "0003"
-    assert "colours" not in inspect(store.engine).get_table_names()
-    assert "colour" not in {
-        column["name"] for column in inspect(store.engine).get_columns("entries")
-    }
-    assert reports.last(store.engine, 5) == [an_entry()]
+    for part in store.parts(None, None):
+        assert current_revision(part) == "0005"
+        assert "colours" not in inspect(part).get_table_names()
+        assert "colour" not in {column["name"] for column in inspect(part).get_columns("entries")}
+    assert entries_of(store) == [an_entry()]
 
 
-def test_a_good_migration_is_applied(store: Store, plant: object) -> None:
+@pytest.mark.usefixtures("unsummed")
+def test_a_good_migration_is_applied_to_every_part(store: Store, plant: object) -> None:
     url = store.engine.url.render_as_string(hide_password=False)
     store.insert([an_entry()])
     assert callable(plant)
     plant("pass")
     migrate(url)
-    assert current_revision(store.engine) == "0004"
-    assert reports.last(store.engine, 5) == [an_entry(model="changed")]
+    assert {current_revision(part) for part in store.parts(None, None)} == {"0006"}
+    assert entries_of(store) == [an_entry(model="changed")]
 
 
 def test_a_database_of_a_newer_version_is_refused(store: Store) -> None:
@@ -147,7 +185,7 @@ def test_alembic_is_not_imported_where_there_is_no_work(ledger_url: str) -> None
 
 
 def test_a_database_that_is_away_is_an_error_without_its_password(tmp_path: Path) -> None:
-    with pytest.raises(MigrationError, match="could not be brought up to date") as fault:
+    with pytest.raises(LedgerAwayError, match="could not be brought up to date") as fault:
         migrate(f"postgresql://me:very-secret@/books?host={tmp_path}")
     assert "very-secret" not in str(fault.value)
 
@@ -161,6 +199,7 @@ def test_an_address_that_is_none_is_an_error(url: str) -> None:
 def test_a_file_that_is_no_database_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "ledger.db"
     path.write_text("a letter to the editor\n" * 100)
-    with pytest.raises(MigrationError, match="not a database"):
+    with pytest.raises(MigrationError, match="not a database") as fault:
         migrate(f"sqlite:///{path}")
+    assert not isinstance(fault.value, LedgerAwayError)
     assert path.read_text() == "a letter to the editor\n" * 100

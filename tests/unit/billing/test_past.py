@@ -26,7 +26,7 @@ def attempt(request: int, number: int, seconds: float = 0.0, **changes: object):
 
 
 def read(store: Store, batch: int = 3, since=None, until=None) -> list[list[str]]:
-    found = past.requests(store.engine, since, until, batch)
+    found = past.requests(store, since, until, batch)
     return [[entry.attempt_id for entry in entries] for entries in found]
 
 
@@ -46,7 +46,7 @@ def test_each_request_comes_once_with_all_its_attempts(store: Store, batch: int)
         for request in range(40)
         if request % 4
     )
-    assert past.count(store.engine, None, None) == len(entries)
+    assert past.count(store, None, None) == len(entries)
 
 
 def test_what_made_no_answer_is_left_out(store: Store) -> None:
@@ -66,18 +66,18 @@ def test_bounds_of_time_hold(store: Store) -> None:
     store.insert([attempt(number, 1, seconds=number) for number in range(6)])
     since, until = NOON + timedelta(seconds=2), NOON + timedelta(seconds=4)
     assert read(store, 1, since, until) == [["req_2.1"], ["req_3.1"]]
-    assert past.count(store.engine, since, until) == 2
+    assert past.count(store, since, until) == 2
 
 
 def test_a_request_is_given_before_the_end_is_read(store: Store) -> None:
     store.insert([attempt(number, 1, seconds=number * 1000) for number in range(5)])
-    found = past.requests(store.engine, None, None, 2)
+    found = past.requests(store, None, None, 2)
     assert next(found)[0].attempt_id == "req_0.1"
 
 
 def test_of_a_decision_the_beginning_is_read(store: Store) -> None:
     store.insert([attempt(1, 1, decision="d" * 4000, notes="n", prompt_most=9, needs="tools")])
-    ((entry,),) = past.requests(store.engine, None, None)
+    ((entry,),) = past.requests(store, None, None)
     assert (entry.decision, entry.notes) == ("d" * past.DECISION_BEGINS, "")
     assert (entry.prompt_most, entry.needs, entry.input) == (9, "tools", 10)
 
@@ -85,10 +85,10 @@ def test_of_a_decision_the_beginning_is_read(store: Store) -> None:
 def test_one_request_is_found_whole(store: Store) -> None:
     entries = [attempt(1, 2, 1), attempt(1, 1), attempt(2, 1), attempt(1, 3, 2, purpose="judge")]
     store.insert(entries)
-    found = past.attempts(store.engine, "req_1", None, None)
+    found = past.attempts(store, "req_1", None, None)
     assert found == [entries[1], entries[0], entries[3]]
-    assert past.attempts(store.engine, "req_1", NOON + timedelta(seconds=1), None) == [
+    assert past.attempts(store, "req_1", NOON + timedelta(seconds=1), None) == [
         entries[0],
         entries[3],
     ]
-    assert past.attempts(store.engine, "req_9", None, None) == []
+    assert past.attempts(store, "req_9", None, None) == []

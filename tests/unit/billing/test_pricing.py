@@ -11,9 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from billing.bands import ALWAYS, Applies
 from billing.list_prices import stated
 from billing.money import PICO_MAX
-from billing.pricing import ALWAYS, Applies, Price, PriceList, ceiling, cost
+from billing.price import Price
+from billing.price_list import PriceList
+from billing.pricing import ceiling, cost
 from providers.usage import BUCKETS, MISSING, NOTHING, Usage
 
 D = Decimal

@@ -9,23 +9,22 @@ import msgspec
 import pytest
 from sqlalchemy import text
 
-from billing import reports
-from billing import store as room
+from billing import database as room
 from billing.schema import entries
 from billing.store import Store, StoreError, url_of
-from tests.unit.billing.samples import an_entry
+from tests.unit.billing.samples import an_entry, entries_of
 
 
 def stored(store: Store) -> set[str]:
     """Return the attempt ids in the ledger."""
-    return {entry.attempt_id for entry in reports.last(store.engine, 100_000)}
+    return {entry.attempt_id for entry in entries_of(store)}
 
 
 def test_an_entry_comes_back_as_it_was(store: Store) -> None:
     one = an_entry(1, stream=True, cost_pico=None, cost_state="unknown", tags="a,b")
     two = an_entry(2, cost_pico=2**63 - 1, first_content_ms=12, at_us=2**52, served_model="модель")
     assert store.insert([one, two]) == []
-    assert reports.last(store.engine, 10) == [two, one]
+    assert entries_of(store) == [two, one]
 
 
 def test_an_entry_counts_once_and_is_never_changed(store: Store) -> None:
@@ -34,8 +33,7 @@ def test_an_entry_counts_once_and_is_never_changed(store: Store) -> None:
     store.insert(many[300:])
     store.insert([an_entry(5, cost_pico=999)])
     assert len(stored(store)) == 1200
-    found = reports.total(store.engine, None, None)
-    assert (found.attempts, found.cost_pico) == (1200, 1_200_000)
+    assert sum(entry.cost_pico or 0 for entry in entries_of(store)) == 1_200_000
 
 
 def test_the_same_entry_twice_in_one_batch(store: Store) -> None:
@@ -58,7 +56,7 @@ def test_what_the_database_refuses_is_given_back_and_holds_up_nobody(store: Stor
 
 def test_a_text_with_the_character_zero_is_stored(store: Store) -> None:
     assert store.insert([an_entry(1, served_model="a\0b")]) == []
-    assert reports.last(store.engine, 1)[0].served_model == "a\ufffdb"
+    assert entries_of(store)[0].served_model == "a\ufffdb"
 
 
 def test_two_writers_at_once(store: Store, ledger_url: str) -> None:
@@ -84,14 +82,15 @@ def test_a_locked_file_is_an_error_and_then_works(
 ) -> None:
     monkeypatch.setattr(room, "BUSY_MS", 20)
     store = Store.open(f"sqlite:///{tmp_path}/ledger.db")
-    holder = sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)
+    store.insert([an_entry(2)])
+    holder = sqlite3.connect(tmp_path / "ledger.2025-11.db", isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
     with pytest.raises(StoreError, match="locked"):
         store.insert([an_entry()])
     holder.execute("ROLLBACK")
     holder.close()
     store.insert([an_entry()])
-    assert stored(store) == {"req_1.1"}
+    assert stored(store) == {"req_1.1", "req_2.1"}
     store.close()
 
 
@@ -101,7 +100,7 @@ def test_a_file_that_is_no_database_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="not a database"):
         store.insert([an_entry()])
     with pytest.raises(StoreError, match="not a database"):
-        reports.last(store.engine, 1)
+        entries_of(store)
     store.close()
 
 

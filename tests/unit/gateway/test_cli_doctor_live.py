@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import text
 
-from billing.store import open_engine
+from billing.pages import last
+from billing.store import Store
 from gateway.commands import listed_models
 from tests.fakes import answers
 from tests.fakes.upstream import Upstream
@@ -85,11 +85,10 @@ def test_what_it_can_cost_is_said_first_and_what_it_did_is_in_the_ledger(
     shown = entrepot("doctor", "--live", "--config", path)
     assert shown.stderr.startswith("calls to make: 1, each with an answer of 16 tokens")
     assert "; 0.0002" in shown.stderr
-    engine = open_engine(f"sqlite:///{tmp_path}/l.db")
-    with engine.connect() as connection:
-        (row,) = connection.execute(text("SELECT key, model FROM entries")).all()
-    engine.dispose()
-    assert tuple(row) == ("doctor --live", MODEL)
+    store = Store.open(f"sqlite:///{tmp_path}/l.db")
+    (entry,) = last(store, 10)
+    store.close()
+    assert (entry.key, entry.model) == ("doctor --live", MODEL)
 
 
 def test_without_live_nothing_is_asked_of_a_host(path: Path, upstream: Upstream) -> None:

@@ -109,7 +109,7 @@ def test_the_table_is_over_all_hosts_and_needs_no_config() -> None:
     shown = entrepot("models", "--where", "host=zai").stdout.splitlines()
     (row,) = (line for line in shown if line.startswith("zai/glm-5.2 (mainland)"))
     assert row.split()[2:6] == ["8", "CNY", "28", "CNY"]
-    assert f"of {found['of']}. Prices" in shown[-3]
+    assert f"of {found['of']}. Prices" in shown[-4]
 
 
 def test_routes_of_the_config_are_marked_and_first_among_equals(path: Path) -> None:

@@ -110,14 +110,14 @@ def test_hedges_shadows_and_judges_have_rows_of_their_own(path: Path, tmp_path: 
     beside = {"hedge": 30, "shadow": 20, "judge": 10}
     store.insert(
         [
-            an_entry(1, attempt_id=f"req_1.{name}", purpose=name, cost_pico=cost)
+            an_entry(1, attempt_id=f"req_1.{name}", attempt=2, purpose=name, cost_pico=cost)
             for name, cost in beside.items()
         ]
     )
     store.close()
     found = told("spend", "--by", "purpose", "-c", path)
     rows = {row["group"]: (row["requests"], row["cost_usd"]) for row in found["rows"]}
-    assert rows["hedge"] == (1, "0.00000000003")
+    assert rows["hedge"] == (0, "0.00000000003")
     assert rows["shadow"] == (0, "0.00000000002")
     assert rows["judge"] == (0, "0.00000000001")
     assert found["total"]["requests"] == 2
@@ -153,6 +153,9 @@ def test_days_are_whole_and_today_is_one(path: Path, tmp_path: Path) -> None:
     ("words", "says"),
     [
         (("--by", "planet"), "planet"),
+        (("--by", "day", "--grain", "hour"), "only one"),
+        (("--grain", "year"), "hour, day, week, month"),
+        (("--where", "planet=mars"), "team=research"),
         (("--since", "yesterday"), "30d"),
         (("--since", "0d"), "30d"),
         (("--since", "2026-01-02", "--until", "2026-01-01"), "later"),
@@ -219,6 +222,51 @@ def test_a_call_just_made_is_in_the_sums_of_a_running_gateway(
         assert found["total"]["requests"] == 1
         assert found["total"]["cost_usd"] != "0"
         assert found["waiting"] == 0
+
+
+def test_several_dimensions_filters_and_spreadsheets(path: Path, tmp_path: Path) -> None:
+    store = Store.open(f"sqlite:///{tmp_path}/ledger.db")
+    store.insert([an_entry(3, team="=cmd()", user="ada", cost_pico=-5)])
+    store.close()
+    found = told("spend", "--by", "team,provider", "--grain", "month", "-c", path)
+    assert (found["by"], found["rows"][0]["month"]) == ("month,team,provider", "2025-11")
+    assert {(row["team"], row["provider"]) for row in found["rows"]} == {
+        ("platform", "here"), ("", "there"), ("=cmd()", "here"),
+    }  # fmt: skip
+    where = ("--where", "team=platform", "--where", "team=", "--where", "user=")
+    assert told("spend", *where, "-c", path)["total"]["attempts"] == 2
+    lines = entrepot("spend", "--by", "team", "--csv", "-c", path).stdout.splitlines()
+    assert lines[0].startswith("team,requests,attempts,")
+    assert "-0.000000000005" in next(line for line in lines if line.startswith("'=cmd()"))
+    shown = entrepot("spend", "--by", "user,model", "-c", path).stdout
+    assert "ada" in shown
+    assert "(none)" in shown
+
+
+def test_a_sum_with_estimates_is_a_band(path: Path, tmp_path: Path) -> None:
+    bounds = {"cost_least_pico": 3 * 10**11, "cost_most_pico": 5 * 10**11}
+    store = Store.open(f"sqlite:///{tmp_path}/ledger.db")
+    store.insert([an_entry(3, team="x", usage_state="estimated", cost_pico=4 * 10**11, **bounds)])
+    store.close()
+    shown = entrepot("spend", "--by", "team", "-c", path).stdout
+    assert "0.3 – 0.5" in shown
+    assert "the true sum lies between" in shown
+    total = told("spend", "--where", "team=x", "-c", path)["total"]
+    assert (total["cost_usd"], total["cost_least_usd"], total["cost_most_usd"]) == (
+        "0.4", "0.3", "0.5",
+    )  # fmt: skip
+    assert (total["estimated_usage"], total["unbounded_cost"]) == (1, 0)
+
+
+def test_percentiles_where_they_are_asked_for(path: Path, tmp_path: Path) -> None:
+    store = Store.open(f"sqlite:///{tmp_path}/ledger.db")
+    store.insert([an_entry(3, total_ms=250, first_content_ms=70, team="x")])
+    store.close()
+    found = told("spend", "--by", "team", "--latency", "--where", "team=x", "-c", path)
+    assert found["rows"][0]["total_ms"] == {"p50": 250, "p90": 250, "p95": 250, "p99": 250}
+    assert found["total"]["first_content_ms"]["p50"] == 70
+    assert found["latency"] == "exact"
+    assert "Percentiles are exact." in entrepot("spend", "--latency", "-c", path).stdout
 
 
 def test_the_sample_is_at_noon() -> None:

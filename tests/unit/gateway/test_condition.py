@@ -15,6 +15,7 @@ from gateway.plan_windows import bought
 from providers.errors import ErrorKind, UpstreamError
 from routing.health import RouteHealth
 from routing.outlook import Blocked
+from routing.window_count import Amounts
 from tests.fakes.house import CONFIG, FakeHouse, house
 
 FAR, NEAR, PLAN = "mistral/mistral-small-2603", "desk/small", "coding/qwen3-coder-plus"
@@ -119,11 +120,11 @@ async def test_windows_of_a_plan_are_told_as_they_fill(home: FakeHouse) -> None:
         ("5h", "requests", 0), ("7d", "requests", 0), ("1month", "requests", 0)
     }  # fmt: skip
     most = min(w["most"] for w in fresh)
-    home.windows.used("coding", requests=most - 1)
+    home.windows.used("coding", Amounts(most - 1))
     first = (await asked(home))["coding"]["windows"][0]
     assert (first["used"], first["most"], first["frees_in_s"]) == (most - 1, most, 0)
     assert trouble(conditions(home)["coding"]) is None
-    home.windows.used("coding")
+    home.windows.used("coding", Amounts())
     now = (await asked(home))["coding"]
     assert 0 < now["windows"][0]["frees_in_s"] <= 5 * 3600
     assert now["routes"][0]["blocked"]["why"] == "window"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
@@ -75,12 +76,15 @@ def test_the_examples_commented_lines_load_too(tmp_path: Path) -> None:
     ):
         assert commented in text, commented
     head, _, tail = text.partition("# keys:\n")
-    opened = "keys:\n" + "\n".join(line.removeprefix("# ") for line in tail.splitlines())
+    lines = [line.removeprefix("# ") for line in tail.splitlines()]
+    # What is no sentence is a line of YAML.
+    opened = "keys:\n" + "\n".join(line for line in lines if re.match(r" +\S|\w+: ?\S*", line))
     opened = (head + opened).replace("# admin_key:", "admin_key:")
     opened = opened.replace("# time_zone:", "time_zone:").replace("# timeouts:", "timeouts:")
     policy = (ROOT / "policy.example.yaml").read_text(encoding="utf-8")
     (tmp_path / "policy.example.yaml").write_text(policy, encoding="utf-8")
-    config = load(tmp_path, opened, {"ENTREPOT_ADMIN_KEY": "x"}).config
+    environment = {"ENTREPOT_ADMIN_KEY": "x", "ENTREPOT_ALERTS_URL": "https://hooks.example.com/x"}
+    config = load(tmp_path, opened, environment).config
     assert config.keys[0].budget is not None
     assert config.budgets[0].usd == 500
     assert config.server.time_zone == "Europe/Paris"
@@ -274,8 +278,11 @@ ONE_MISTAKE = [
     ("server: {time_zone: Mars}", "names no time zone, a name such as UTC"),
     ("server: [1]", "a mapping of `key: value`"),
     ("server:", "a mapping of `key: value`"),
-    ("state: redis://h/0", "`state` is not supported in this version, memory"),
-    ("state: disk", "one of 'memory'"),
+    ("state: disk", "`state` is neither memory nor a Redis or Valkey server, memory, or redis://"),
+    ("state: redis://:canary@h/0?db=1", "`state` has more than the number of a database"),
+    ("state: redis://h:99999/0", "`state` is no address"),
+    ("webhook: ftp://h/x", "`webhook` is not an address"),
+    ("webhook: https://canary:canary@h/x", "`webhook` holds a user name"),
     ("ledger: mysql://h/d", "is not a database that the ledger can be in"),
     ("ledger: 'sqlite:///:memory:'", "names no file"),
     ("policy: nowhere.yaml", "the policy 'nowhere.yaml' cannot be read"),
@@ -296,7 +303,10 @@ ONE_MISTAKE = [
     ("providers: {openai: {facts: {operator: [UK]}}}", "names no country"),
     ("providers: {openai: {facts: {operator: []}}}", "is an empty list"),
     ("providers: {openai: {facts: {trains_on_data: nevr}}}", "one of 'never', 'opt_out'"),
-    ("providers: {openai: {prices: {m: {input: 1}}}}", "`providers.openai.prices.m.output` is mis"),
+    (
+        "providers: {openai: {prices: {m: {input: 1}}}}",
+        "`providers.openai.prices.m` has an input and",
+    ),
     ("providers: {openai: {prices: {m: {input: -1, output: 1}}}}", "a number at least 0"),
     ("providers: {openai: {prices: {m: {input: .nan, output: 1}}}}", "a number such as 0.50"),
     ("providers: {openai: {prices: {m: {input: 1000.01, output: 1}}}}", "not per token or in"),
@@ -336,7 +346,12 @@ ONE_MISTAKE = [
         f"keys: [{{name: k, hash: {ZEROS}}}, {{name: l, hash: {ZEROS}}}]",
         "a second key has the hash",
     ),
-    ("budgets: [{name: b, usd: 5, per: yearly}]", "one of 'minute', 'hour'"),
+    ("budgets: [{name: b, usd: 5, per: yearly}]", "is no period of a budget, minute, hour, day"),
+    ("budgets: [{name: b, usd: 5, per: rolling 5y}]", "or a window such as rolling 5h"),
+    ("budgets: [{name: b, usd: 5, per: day, provider: p9}]", "there is no provider 'p9'"),
+    ("budgets: [{name: b, usd: 5, per: day, label: l9}]", "there is no label 'l9'"),
+    ("budgets: [{name: b, usd: 5, per: day, user: each, key: each}]", "for each key and for each"),
+    ("budgets: [{name: b, usd: 5, per: day, alerts: []}]", "at"),
     ("budgets: [{name: b, usd: 5, per: day, key: k}]", "there is no key 'k'"),
     ("budgets: [{name: b, usd: 5, per: day, team: t}]", "no key is of team 't'"),
     ("budgets: [{name: b, usd: 5, per: day}, {name: b, usd: 6, per: day}]", "a second budget"),

@@ -16,9 +16,12 @@ import httpx
 import pytest
 
 from billing import reports
+from billing.flows import WAY, FlowRow
+from billing.flows import flows as flows_of
 from billing.money import pico, usd_text
-from billing.reports import FlowRow, SpendRow
+from billing.reports import Asked
 from billing.store import StoreError
+from billing.sums import SpendRow
 from gateway.dashboard import figures, pages
 from gateway.periods import first_and_last_day, midnight
 from providers.errors import ErrorKind, UpstreamError
@@ -117,14 +120,14 @@ async def test_the_figures_are_the_reports_sums(home: FakeHouse, period: str) ->
     shown = await page(home, f"?period={period}")
     first, last = first_and_last_day(period, datetime.now(UTC))
     since, until = midnight(first, UTC), midnight(last + timedelta(days=1), UTC)
-    total = reports.total(home.store.engine, since, until)
+    total = reports.total(home.store, since, until)
     assert shown.ids["calls"] == f"{total.requests:,}"
     assert shown.ids["tokens-in"] == f"{total.tokens_in:,}"
     assert shown.ids["tokens-out"] == f"{total.tokens_out:,}"
     assert ("title", f"{usd_text(total.cost_pico)} USD") in shown.attributes
-    flows = reports.flows(home.store.engine, since, until)
+    flows = flows_of(home.store, Asked(WAY, since, until))
     assert shown.ids["at-home"] == figures.share_at_home(flows)
-    for row in reports.spend(home.store.engine, "provider", since, until, UTC):
+    for row in reports.spend(home.store, Asked(("provider",), since, until)).rows:
         assert row.group in shown.text
     if total.unknown:
         assert "1 entry of unknown cost, not in this sum" in shown.text
@@ -133,7 +136,7 @@ async def test_the_figures_are_the_reports_sums(home: FakeHouse, period: str) ->
 async def test_the_days_have_a_table_beside_the_bars(home: FakeHouse) -> None:
     home.keep(*some_entries())
     shown = await page(home, "?period=30d")
-    days = reports.spend(home.store.engine, "day", None, None, UTC)
+    days = reports.spend(home.store, Asked(("day",))).rows
     for row in days:
         assert row.group in shown.text
         assert ("title", f"{usd_text(row.cost_pico)} USD") in shown.attributes
@@ -234,7 +237,7 @@ async def test_an_unknown_loss_is_no_zero(home: FakeHouse) -> None:
 async def test_entries_say_why_a_host_was_asked(home: FakeHouse) -> None:
     home.keep(
         an_entry(1, at_us=ago_us(0)),
-        an_entry(1, attempt_id="req_1.2", at_us=ago_us(0), purpose="hedge", lane="translate",
+        an_entry(1, attempt_id="req_1.2", attempt=2, at_us=ago_us(0), purpose="hedge", lane="translate",
                  wire="chat", host_wire="messages"),
         an_entry(1, attempt_id="req_1.s1", at_us=ago_us(0), purpose="shadow", verdict="better",
                  provider="mistral"),
@@ -243,7 +246,7 @@ async def test_entries_say_why_a_host_was_asked(home: FakeHouse) -> None:
     assert "hedged second attempt; chat to messages" in shown.text
     assert "shadow; judged better" in shown.text
     assert shown.ids["calls"] == "1"
-    assert "only shadows or judges" in shown.text
+    assert "no request began here" in shown.text
 
 
 async def test_a_route_that_is_not_well_is_noted_at_its_provider(home: FakeHouse) -> None:
@@ -337,7 +340,7 @@ async def test_without_a_ledger_the_rest_is_there(
     def gone(*_: Any) -> None:
         raise StoreError("the ledger cannot be read: no such table")
 
-    monkeypatch.setattr(reports, "total", gone)
+    monkeypatch.setattr(reports, "grouped", gone)
     answer = await get(home)
     assert answer.status_code == 503
     shown = Page(answer.text)
@@ -399,15 +402,37 @@ def test_all_and_nothing_are_said_only_of_all_and_nothing(part: int, whole: int,
 
 def test_only_what_stayed_at_home_counts_as_home() -> None:
     flows = [
-        FlowRow("public", "home", "home", 1, 1, 60, 0),
-        FlowRow("public", "US", "US,home", 1, 1, 20, 0),
-        FlowRow("public", "unknown", "unknown", 1, 1, 20, 0),
+        FlowRow("public", "home", "home", {}, 1, 1, 60, 0),
+        FlowRow("public", "US", "US,home", {}, 1, 1, 20, 0),
+        FlowRow("public", "unknown", "unknown", {}, 1, 1, 20, 0),
     ]
     assert figures.share_at_home(flows) == "60 %"
 
 
+def test_what_is_not_known_exactly_is_shown_as_a_band() -> None:
+    row = SpendRow(attempts=3, cost_pico=10**12, least_pico=5 * 10**11, most_pico=2 * 10**12)
+    assert figures.spent(row, 2) == figures.Money("$0.50 – $2.00", "0.5 – 2 USD")
+    one = SpendRow(attempts=2, cost_pico=10**12, least_pico=10**12, most_pico=10**12, unbounded=1)
+    assert figures.spent(one, 2) == figures.Money("$1.00", "1 USD", 1)
+    assert figures.spent(SpendRow(attempts=1, unbounded=1), 2).text == "unknown"
+    guessed = an_entry(1, cost_least_pico=10**11, cost_most_pico=3 * 10**11)
+    assert figures.amount(guessed, 1).text == "$0.1 – $0.3"
+
+
+async def test_a_band_on_the_page_says_what_it_is(home: FakeHouse) -> None:
+    bounds = {"cost_least_pico": 10**12, "cost_most_pico": 2 * 10**12}
+    home.keep(an_entry(1, at_us=ago_us(0), usage_state="estimated", cost_pico=10**12, **bounds))
+    shown = await page(home)
+    assert shown.ids["spent"] == "$1.0000 – $2.0000"
+    assert "the true sum lies between" in shown.text
+    assert "1 with estimated tokens" in shown.text
+
+
 def test_bars_cover_every_day_and_show_what_is_small() -> None:
-    rows = [SpendRow("2025-11-24", cost_pico=1), SpendRow("2025-11-26", cost_pico=1000, unknown=2)]
+    rows = [
+        SpendRow(("2025-11-24",), cost_pico=1),
+        SpendRow(("2025-11-26",), cost_pico=1000, unbounded=2),
+    ]
     drawn = figures.bars(
         rows, date(2025, 11, 23), date(2025, 11, 26), lambda r: r.cost_pico, lambda r: r.group
     )

@@ -18,13 +18,12 @@ CONFIG, POLICY = "config.example.yaml", "policy.example.yaml"
 COMMENTED = re.compile(r'^( *)# ((?:"[^"]+"|[a-z][\w-]*): \S.*)$')
 # Words of a sentence that look like it; `require` belongs to the rule above it.
 PROSE = {"ping_s", "home_only", "emulated", "require", "when"}
-# What means something only together with the line after it, or in the place of another.
-WITH_THE_NEXT = {"watts"}
-WITH_THE_LAST = {"usd_per_kwh"}
+# What stands in the place of another line.
 IN_PLACE_OF = {"base_url": "    launch:", "mistral": "  mistral: {endpoint"}
 # Electricity has its price: who asks for the cheapest is then not at home first.
-BREAKS_A_PROMISE = {"watts"}
-NEEDED = {"admin_key", "keys", "budgets"}  # whole blocks, which tests/unit/gateway/test_config has
+BREAKS_A_PROMISE = {"home"}
+# Blocks and variables, which tests/unit/gateway/test_config has.
+NEEDED = {"admin_key", "keys", "budgets", "webhook"}
 
 
 def key_of(line: str) -> str:
@@ -34,15 +33,14 @@ def key_of(line: str) -> str:
 
 def commented(name: str) -> list[int]:
     lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
-    skipped = PROSE | NEEDED | WITH_THE_LAST
+    skipped = PROSE | NEEDED
     return [at for at, line in enumerate(lines) if (key := key_of(line)) and key not in skipped]
 
 
 def opened(name: str, at: int) -> str:
     lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
     key = key_of(lines[at])
-    for place in (at, at + 1) if key in WITH_THE_NEXT else (at,):
-        lines[place] = COMMENTED.sub(r"\1\2", lines[place])
+    lines[at] = COMMENTED.sub(r"\1\2", lines[at])
     gone = IN_PLACE_OF.get(key)
     return "\n".join(line for line in lines if gone is None or not line.startswith(gone)) + "\n"
 

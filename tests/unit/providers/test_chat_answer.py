@@ -264,7 +264,7 @@ def test_a_stream_cut_anywhere_reads_the_same(cuts: list[int], strip: bool) -> N
     assert out == (b"".join(STREAM[:4] + STREAM[5:]) if strip else whole)
     assert reader.fault is None
     assert (reader.done, reader.finish, reader.usage) == (True, "stop", Usage(input=4, output=2))
-    assert reader.text_bytes == len("Hello ✓")
+    assert reader.text_bytes == len("Hello ✓".encode())
 
 
 def test_a_role_chunk_and_a_comment_are_no_content() -> None:

@@ -612,7 +612,7 @@ def test_a_whole_answer_reads_as_its_stream() -> None:
     assert second.id not in ("", "c1")
     assert answer.choices[0].finish == "tool"
     assert (answer.native_finish, answer.service_tier) == ("stop", "flex")
-    assert answer.usage == Usage(input=4, output=2)
+    assert answer.usage == Usage(input=4, output=2, tier="flex")
 
 
 def context(**body: Any) -> Context:

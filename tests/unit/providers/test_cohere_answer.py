@@ -316,6 +316,10 @@ def test_any_bytes_are_read_or_refused(raw: bytes) -> None:
         ),
         (
             {"billed_units": {"input_tokens": 8, "output_tokens": 2, "search_units": 1}},
+            Usage(input=8, output=2, searches=1),
+        ),
+        (
+            {"billed_units": {"input_tokens": 8, "output_tokens": 2, "classifications": 1}},
             Usage(input=8, output=2, reconciled=False),
         ),
         (

@@ -85,7 +85,7 @@ def test_a_whole_answer() -> None:
                 finish="tool",
             ),
         ),
-        usage=Usage(input=5, output=7),
+        usage=Usage(input=5, output=7, tier="flex"),
         native_finish="tool_use",
         service_tier="flex",
     )

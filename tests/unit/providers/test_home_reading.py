@@ -176,6 +176,7 @@ def test_questions_go_to_the_server_itself(base: str, above: str) -> None:
 def test_a_count_is_a_number_or_as_long_as_its_list() -> None:
     at = Tokenise("/t", "text", "prompt", ("count",))
     assert counted(at, {"count": 7}) == 7
+    assert [counted(at, {"count": lie}) for lie in (-7, 10**30, True, 7.0)] == [None] * 4
     assert counted(at, {"count": [1, 2]}) == 2
     assert counted(at, {"count": "7"}) is None
     assert counted(at, {"count": True}) is None

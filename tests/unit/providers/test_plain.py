@@ -155,12 +155,12 @@ def test_what_embeddings_used_is_read(said: Body, usage: Usage) -> None:
 def test_what_an_order_of_documents_used_is_read() -> None:
     results = [{"index": 0, "relevance_score": 0.5}]
     assert tapped(RERANK, {"results": results, "usage": {"total_tokens": 17}}).usage.input == 17
-    # A search is no token.
+    # A search is no token, and what is paid by the search is not paid by the token too.
     tap = tapped(RERANK, {"results": results, "meta": {"billed_units": {"search_units": 1}}})
-    assert (tap.units, tap.usage.state) == (1, "missing")
+    assert tap.usage == Usage(searches=1)
     meta = {"billed_units": {"search_units": 2}, "tokens": {"input_tokens": 30}}
     tap = tapped(RERANK, {"results": results, "meta": meta})
-    assert (tap.units, tap.usage) == (2, Usage(input=30))
+    assert tap.usage == Usage(searches=2)
     billed = {"billed_units": {"input_tokens": 7, "image_tokens": 0}}
     assert tapped(EMBEDDINGS, {"embeddings": {"float": [[1]]}, "meta": billed}).usage.input == 7
 

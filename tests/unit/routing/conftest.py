@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 import yaml
 
-from billing.pricing import ALWAYS, Price, PriceList
+from billing.bands import ALWAYS
+from billing.price import Price
+from billing.price_list import PriceList
 from providers.dialect import Dialect
 from providers.endpoint import Endpoint, Timeouts
 from routing.facts import RequestFacts, RouteFacts

@@ -9,7 +9,9 @@ from decimal import Decimal
 
 import pytest
 
-from billing.pricing import ALWAYS, Price, PriceList
+from billing.bands import ALWAYS
+from billing.price import Price
+from billing.price_list import PriceList
 from providers.host import Cache
 from providers.usage import MISSING, Usage
 from routing.affinity import ROUTES_MOST, Affinity, Loss, loss

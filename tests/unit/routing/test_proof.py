@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from billing.pricing import ALWAYS, Applies, Price, PriceList
+from billing.bands import ALWAYS, Applies
+from billing.price import Price
+from billing.price_list import PriceList
 from gateway.config import matching
 from routing.policy import Policy, load_policy
 from routing.proof import prove

@@ -11,7 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from billing.pricing import ALWAYS, Applies, Price, PriceList
+from billing.bands import ALWAYS, Applies
+from billing.price import Price
+from billing.price_list import PriceList
 from providers.usage import Usage
 from routing import difference as differences
 from routing.difference import Denied, Reach, difference

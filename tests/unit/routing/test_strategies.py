@@ -12,7 +12,9 @@ from types import MappingProxyType
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from billing.pricing import ALWAYS, Applies, Price, PriceList
+from billing.bands import ALWAYS, Applies
+from billing.price import Price
+from billing.price_list import PriceList
 from providers.host import Cache
 from routing.expected import Answers, Expected, View, Warm, cost
 from routing.outlook import Speed

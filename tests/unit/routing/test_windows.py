@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from decimal import Decimal
+from fractions import Fraction
 
 import pytest
 from hypothesis import given
@@ -11,11 +12,13 @@ from hypothesis import strategies as st
 
 from providers.endpoint import Endpoint, Timeouts
 from providers.errors import ErrorKind, UpstreamError
-from providers.host import Tier, Window
+from providers.plan import Tier, Window
+from providers.plan_reading import Told
 from routing.facts import RouteFacts
 from routing.health import Health
 from routing.route import Route
-from routing.windows import PARTS, Bought, Windows
+from routing.window_count import PARTS, Amounts
+from routing.windows import Bought, Windows
 
 HOUR = 3600
 # Wednesday, 25 November 2026, 12:00.
@@ -71,7 +74,7 @@ def test_a_used_up_window_falls_over_to_pay_per_token_and_back() -> None:
     used = []
     for _ in range(5):
         used.append(first_free())
-        found.used(used[-1].partition("/")[0], tokens=10)
+        found.used(used[-1].partition("/")[0], Amounts(tokens=10))
         clock.now += 60
     assert used == ["plan/m"] * 3 + ["payg/m"] * 2
     blocked = found.blocked(PLAN)
@@ -83,7 +86,7 @@ def test_a_used_up_window_falls_over_to_pay_per_token_and_back() -> None:
     clock.now += 1
     assert first_free() == "plan/m"
     # The host's own word beats the count: used by other ways, the plan is over before.
-    found.used("plan")
+    found.used("plan", Amounts())
     health.bad(PLAN, PLAN.endpoint, UpstreamError(ErrorKind.QUOTA, "used up", retry_after_s=900))
     assert first_free() == "payg/m"
     clock.now += 900
@@ -95,12 +98,12 @@ def test_a_rolling_window_frees_as_its_oldest_uses_fall_out() -> None:
     found = windows(clock, window(3))
     for _ in range(3):
         assert frees(found) is None
-        found.used("plan")
+        found.used("plan", Amounts())
         clock.now += HOUR
     assert frees(found) == 2 * HOUR
     clock.now += 2 * HOUR
     assert frees(found) is None
-    found.used("plan")
+    found.used("plan", Amounts())
     assert frees(found) == HOUR
 
 
@@ -117,7 +120,7 @@ def test_a_rolling_window_frees_as_its_oldest_uses_fall_out() -> None:
 def test_fixed_windows_end_by_the_calendar(per: str, end: str) -> None:
     clock = Clock()
     found = windows(clock, window(1, per, starts="fixed"))
-    found.used("plan")
+    found.used("plan", Amounts())
     ends_at = clock.now + (frees(found) or 0)
     if per != "5h":  # counted from 1970, wherever that leads
         assert ends_at == datetime.fromisoformat(end).replace(tzinfo=UTC).timestamp()
@@ -129,8 +132,8 @@ def test_fixed_windows_end_by_the_calendar(per: str, end: str) -> None:
 def test_the_window_that_ends_last_counts() -> None:
     clock = Clock()
     found = windows(clock, window(2, "5h", starts="first_use"), window(2, "7d", starts="first_use"))
-    found.used("plan")
-    found.used("plan")
+    found.used("plan", Amounts())
+    found.used("plan", Amounts())
     assert frees(found) == 7 * 24 * HOUR
 
 
@@ -139,28 +142,28 @@ def test_what_is_not_published_or_not_countable_blocks_nothing() -> None:
     uncounted = (window(1, unit=unit) for unit in ("credits", "usd", "prompts"))
     found = windows(clock, window(None), *uncounted)
     for _ in range(100):
-        found.used("plan", tokens=1000)
+        found.used("plan", Amounts(tokens=1000))
     assert frees(found) is None
     assert found.longest_s == 0
-    found.used("unheard of")
+    found.used("unheard of", Amounts())
     assert found.blocked(PAYG) is None
 
 
 def test_tokens_are_counted_as_such() -> None:
     clock = Clock()
     found = windows(clock, window(1000, unit="tokens", starts="first_use"))
-    found.used("plan", tokens=999)
+    found.used("plan", Amounts(tokens=999))
     assert frees(found) is None
-    found.used("plan", tokens=1)
+    found.used("plan", Amounts(tokens=1))
     assert frees(found) == 5 * HOUR
 
 
 def test_several_keys_have_as_many_plans() -> None:
     found = windows(Clock(), window(2, starts="first_use"), times=2)
     for _ in range(3):
-        found.used("plan")
+        found.used("plan", Amounts())
     assert frees(found) is None
-    found.used("plan")
+    found.used("plan", Amounts())
     assert frees(found) == 5 * HOUR
 
 
@@ -169,9 +172,9 @@ def test_the_ledger_seeds_what_a_restart_forgot() -> None:
     found = windows(clock, window(3), window(100, "7d", "tokens"))
     assert found.longest_s >= 7 * 24 * HOUR
     ago = [20 * 24 * HOUR, 6 * HOUR, 4 * HOUR, 2 * HOUR, HOUR]
-    found.seed("plan", [(NOON - seconds, 1, 1) for seconds in ago])
+    found.seed("plan", [(NOON - seconds, Amounts(1, 1)) for seconds in ago])
     assert frees(found) == HOUR, "what is older than the window counts no more"
-    found.seed("unheard of", [(NOON, 1, 1)])
+    found.seed("unheard of", [(NOON, Amounts(1, 1))])
 
 
 def test_a_reload_keeps_the_count_of_a_plan_that_stays_as_it_was() -> None:
@@ -179,7 +182,7 @@ def test_a_reload_keeps_the_count_of_a_plan_that_stays_as_it_was() -> None:
     same = Bought("A Plan", Tier(None, (window(1),)))
     found = Windows(clock)
     found.hold({"plan": same})
-    found.used("plan")
+    found.used("plan", Amounts())
     found.hold({"plan": Bought("A Plan", Tier(None, (window(1),)))})
     assert frees(found) is not None
     found.hold({"plan": Bought("A Plan", Tier(None, (window(9),)))})
@@ -206,5 +209,28 @@ def test_a_rolling_window_agrees_with_a_naive_count(
         blocked = found.blocked(PLAN) is not None
         assert blocked or inside < most, "at most one part of the window too soon"
         assert not blocked or around >= most
-        found.used("plan", requests=requests)
+        found.used("plan", Amounts(requests))
         seen.append((clock.now, requests))
+
+
+@pytest.mark.parametrize("starts", ["rolling", "first_use", ""])
+def test_a_clock_that_is_set_back_does_not_keep_a_window_shut(starts: str) -> None:
+    clock = Clock()
+    held = windows(clock, window(starts=starts))
+    clock.now += 10 * 365 * 24 * HOUR
+    for _ in range(3):
+        held.used("plan", Amounts())
+    clock.now = NOON
+    assert held.blocked(route("plan/m")) is not None
+    clock.now += 6 * HOUR
+    assert held.blocked(route("plan/m")) is None
+
+
+@pytest.mark.parametrize("said", [1e24, NOON * 1000, NOON + 10**9])
+def test_a_vendor_shuts_a_window_for_no_longer_than_it_is(said: float) -> None:
+    clock = Clock()
+    held = windows(clock, window())
+    held.told("plan", "key", [Told("5h", Fraction(1), said)])
+    assert held.blocked(route("plan/m")) is not None
+    clock.now += 6 * HOUR
+    assert held.blocked(route("plan/m")) is None

@@ -1,0 +1,182 @@
+"""What was used in the past, summed as ``whatif`` prices it; from entries, or from rollups."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import reduce
+from operator import add
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, case, func, literal, select
+
+from billing.bands import turns
+from billing.calendar_cuts import QUARTER_S, SECOND_US, SIZES, Piece, Span, moment, spans, stretches
+from billing.ledger import ANSWERING, CORRECTION
+from billing.price import USD
+from billing.price_list import PriceList
+from billing.queries import each, within
+from billing.reports import Asked, cover, extent
+from billing.rollup_tables import figures
+from billing.schema import FIGURES, PART, rollups, slices
+from billing.schema import entries as table
+from billing.store import Store
+from billing.sums import (
+    Uses,
+    Where,
+    conditions,
+    of_slices,
+    refuse_removed,
+    snapshot,
+    timetable,
+)
+from billing.whatif import Used
+from providers.usage import BUCKETS
+
+QUARTER_US = QUARTER_S * 1_000_000
+# Clients' own calls; shadows and judges were asked for another reason.
+OWN = (*ANSWERING, CORRECTION)
+_IN = BUCKETS[: BUCKETS.index("output")]
+_SUMMED = ("searches", *BUCKETS)
+
+
+@dataclass(slots=True)
+class Past:
+    """What calls used, and what they cost: ``pico`` 1e-12 dollars, without ``unknown`` ones.
+
+    ``guessed`` calls are estimated; ``left_out`` ones have no usage that is known, and are in no
+    sum. ``routes`` are those that answered, as provider and model.
+    """
+
+    used: list[Used]
+    routes: frozenset[tuple[str, str]] = frozenset()
+    pico: int = 0
+    unknown: int = 0
+    guessed: int = 0
+    left_out: int = 0
+
+
+def past(
+    store: Store,
+    since: datetime | None,
+    until: datetime | None,
+    where: Where,
+    starts: Sequence[int],
+) -> Past:
+    """Return what clients' calls used in a time, by quarter and by the tiers that ``starts`` make.
+
+    Reads every entry of that time, in the database. Raises ``StoreError``.
+    """
+    c = table.c
+    prompt = reduce(add, (c[name] for name in _IN))
+    tiers = [(prompt > start, literal(start + 1)) for start in sorted(starts, reverse=True)]
+    tier: ColumnElement[int] = case(*tiers, else_=literal(0)) if tiers else literal(0)
+    own = c.purpose.in_(OWN)
+    known = c.usage_state.in_(("reported", "estimated")) & c.reconciled
+    chosen, attempt = conditions(where, table), c.purpose != CORRECTION
+    group = ((c.at_us // QUARTER_US).label("quarter"), tier.label("tier"))
+    query = (
+        select(
+            *group,
+            _counted(attempt).label("requests"),
+            func.sum(c.searches).label("searches"),
+            *(func.sum(c[name]).label(f"sum_{name}") for name in BUCKETS),
+            # In two parts: SQLite's sums end at 2**63, which is 9 million dollars.
+            func.coalesce(func.sum(c.cost_pico // PART), 0).label("cost_high"),
+            func.coalesce(func.sum(c.cost_pico % PART), 0).label("cost_low"),
+            _counted(c.cost_pico.is_(None) & attempt).label("unknown"),
+            _counted((c.usage_state == "estimated") & attempt).label("guessed"),
+        )
+        .where(within(since, until), own, known, *chosen)
+        .group_by(*group)
+    )
+    found = Past([])
+    for row in each(store, query, since, until):
+        tokens = tuple(int(row._mapping[f"sum_{name}"]) for name in BUCKETS)
+        size = (int(row.quarter), int(row.tier), int(row.requests), int(row.searches))
+        found.used.append(Used(*size, tokens))
+        found.pico += int(row.cost_high) * PART + int(row.cost_low)
+        found.unknown += int(row.unknown)
+        found.guessed += int(row.guessed)
+    lacking = select(func.count()).where(
+        within(since, until), own, ~known, c.usage_state != "none", *chosen
+    )
+    ways = select(c.provider, c.model).where(within(since, until), own, known, *chosen).distinct()
+    found.routes = frozenset(
+        (str(row.provider), str(row.model)) for row in each(store, ways, since, until)
+    )
+    found.left_out = sum(int(row[0]) for row in each(store, lacking, since, until))
+    return found
+
+
+def past_summed(store: Store, asked: Asked, prices: PriceList) -> list[Used]:
+    """Return what clients' calls used in a time, as far as ``prices`` tell moments apart.
+
+    Read from rollups, as reports are, so fast; no tiers of long prompts are known of them: their
+    prompts count as short. Raises ``StoreError``, and ``ValueError`` for more than a report holds.
+    """
+    cut = spans(None, *extent(store, asked.since, asked.until), asked.zone)
+    found = cover(store, asked, cut, _sizes(prices, cut))
+    refuse_removed(store, found)
+    sums: dict[int, list[int]] = defaultdict(lambda: [0] * (len(_SUMMED) + 1))
+    for engine in store.parts(asked.since, asked.until) if found else ():
+        with snapshot(engine) as connection:
+            for query, uses in _quarters(found, asked.where, engine.dialect.name):
+                for quarter, number, attempts, *parts in connection.execute(query):
+                    sign = sum(sign for _, sign in uses[number])
+                    pairs = zip(parts[::2], parts[1::2], strict=True)
+                    read = (int(attempts), *(int(high) * PART + int(low) for high, low in pairs))
+                    known = sums[int(quarter)]
+                    sums[int(quarter)] = [
+                        old + sign * new for old, new in zip(known, read, strict=True)
+                    ]
+    return [
+        Used(quarter, 0, attempts, searches, tuple(tokens))
+        for quarter, (attempts, searches, *tokens) in sorted(sums.items())
+        if attempts or searches or any(tokens)
+    ]
+
+
+def _sizes(prices: PriceList, cut: Sequence[Span]) -> tuple[int, ...]:
+    """Return the longest rollups within which no price changes."""
+    at = moment(cut[0].begin) if cut else datetime.now(UTC)
+    changes = turns((applies for applies, _ in prices.bands), at)
+    if any(turn.minute for turn in changes):
+        return (QUARTER_S,)
+    # A rate of exchange may be from any hour on.
+    by_hour = any(turn.hour for turn in changes) or any(
+        one.currency != USD for _, one in prices.bands
+    )
+    return SIZES[1:] if by_hour else SIZES
+
+
+def _quarters(
+    found: Sequence[Piece], where: Where, dialect: str
+) -> Iterator[tuple[Select[Any], Sequence[Uses]]]:
+    """Give one query for each size of rollup, and for entries: sums by when they begin.
+
+    And what each stretch, which they are by too, is for.
+    """
+    for size, own in stretches(found).items():
+        times = timetable(list(own), SECOND_US if size else 1, dialect)
+        if size:
+            joined, _ = of_slices(size, times, ("purpose",), where)
+            bounds = [slices.c.purpose.in_(OWN), *conditions(where, slices)]
+            of: dict[str, ColumnElement[Any]] = {name: rollups.c[name] for name in FIGURES}
+            quarter = rollups.c.at // QUARTER_S
+        else:
+            at = table.c.at_us
+            joined = times.join(table, (at >= times.c.begun) & (at < times.c.ended))
+            bounds = [table.c.purpose.in_(OWN), *conditions(where, table)]
+            of = dict(zip(FIGURES, figures(), strict=True))
+            quarter = at // QUARTER_US
+        parts = [of[f"{name}_{part}"] for name in _SUMMED for part in ("high", "low")]
+        columns = [func.sum(column) for column in (of["attempts"], *parts)]
+        query = select(quarter.label("quarter"), times.c.number, *columns).select_from(joined)
+        yield query.where(*bounds).group_by("quarter", times.c.number), list(own.values())
+
+
+def _counted(condition: ColumnElement[bool]) -> ColumnElement[int]:
+    return func.coalesce(func.sum(case((condition, 1), else_=0)), 0)

@@ -1,0 +1,1 @@
+"""Costs worked out by hand, which the gateway has to come to, to the last digit."""
