@@ -137,7 +137,7 @@ async def load(url: str, model: str, calls: int, parallel: int, *, stream: bool)
 
 def until_up(port: int) -> None:
     """Wait until something listens on ``port``."""
-    for _ in range(200):
+    for _ in range(1200):
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return
