@@ -320,8 +320,12 @@ def _queries(
     """Give one query for each size of rollup, and for entries, and what each stretch is for."""
     for size, own in stretches(found).items():
         times = timetable(list(own), SECOND_US if size else 1, dialect)
-        make = _of_rollups if size else _of_entries
-        yield make(size, times, by, where, numbers), list(own.values())
+        query = (
+            _of_rollups(size, times, by, where, numbers)
+            if size
+            else _of_entries(list(own), times, by, where, numbers)
+        )
+        yield query, list(own.values())
 
 
 def _of_rollups(
@@ -351,8 +355,14 @@ def of_slices(
 
 
 def _of_entries(
-    _: int, times: FromClause, by: Sequence[str], where: Where, numbers: Sequence[str]
+    edges: Sequence[tuple[int, int]],
+    times: FromClause,
+    by: Sequence[str],
+    where: Where,
+    numbers: Sequence[str],
 ) -> Select[Any]:
+    # Said once more as plain bounds: of a table of times no planner knows how short they are.
+    near = (and_(entries.c.at_us >= begin, entries.c.at_us < end) for begin, end in edges)
     spanned = times.join(
         entries, and_(entries.c.at_us >= times.c.begun, entries.c.at_us < times.c.ended)
     )
@@ -361,7 +371,7 @@ def _of_entries(
     return (
         select(*group, *sums)
         .select_from(spanned)
-        .where(*conditions(where, entries))
+        .where(or_(*near), *conditions(where, entries))
         .group_by(*group)
     )
 

@@ -149,9 +149,11 @@ def _usage(entry: Entry) -> Usage:
         cache_write=entry.cache_write,
         cache_write_long=entry.cache_write_long,
         audio_input=entry.audio_input,
+        image_input=entry.image_input,
         output=entry.output,
         reasoning=entry.reasoning,
         audio_output=entry.audio_output,
+        image_output=entry.image_output,
         state=_STATES.get(entry.usage_state, "missing"),
         reconciled=entry.reconciled,
     )

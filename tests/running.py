@@ -118,18 +118,20 @@ class Running:
         self.client.get("/api/ledger?limit=1")
 
         def there() -> bool:
-            rows[:] = self._rows()
+            rows[:] = self.rows()
             return count is None or len(rows) >= count
 
         self.until(there)
         return rows
 
-    def _rows(self) -> list[dict[str, Any]]:
+    def rows(self, since_us: int = 0) -> list[dict[str, Any]]:
+        """What the ledger's databases have of the time since a moment, as it stands there."""
         store = Store.open(self.house.setup.config.ledger)
+        query = text("SELECT * FROM entries WHERE at_us >= :since")
         rows: list[dict[str, Any]] = []
         for part in store.parts(None, None):
             with part.connect() as connection:
-                rows += map(dict, connection.execute(text("SELECT * FROM entries")).mappings())
+                rows += map(dict, connection.execute(query, {"since": since_us}).mappings())
         store.close()
         return sorted(rows, key=lambda row: (row["at_us"], row["attempt"]))
 

@@ -69,7 +69,7 @@ Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 PLAIN_WIRES = ("completions", "embeddings", "rerank")
 FACTS = {"operator": ["FR"], "processed_in": ["FR"]}
 PRICES = {"*": {"input": "1", "output": "1", "cached_read": "1", "cached_write": "1",
-                "audio_input": "1", "audio_output": "1",
+                "audio_input": "1", "audio_output": "1", "image_output": "1",
                 "source": "test", "date": "2026-11-26"}}  # fmt: skip
 TIMEOUTS = {"connect_s": 5, "first_byte_s": 15, "answer_s": 15, "between_s": 15, "total_s": 60}
 

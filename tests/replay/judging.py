@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from providers.usage import BUCKETS
 from tests.replay import asking
 from tests.replay.asking import Seen, seen
 from tests.replay.corpus import Case
@@ -256,13 +257,13 @@ def ledger_problem(outcome: Outcome, found: Truth, row: dict[str, Any] | None) -
         return "" if row["outcome"] != "completed" else _fault_taken(outcome, found)
     if row["outcome"] != "completed":
         return f"the ledger says {row['outcome']} ({row['error']})"
+    written = BUCKETS.index("output")
     got = (
-        row["input"] + row["cache_read"] + row["cache_write"] + row["cache_write_long"]
-        + row["audio_input"],
-        row["output"] + row["reasoning"] + row["audio_output"],
-    )  # fmt: skip
+        sum(row[bucket] for bucket in BUCKETS[:written]),
+        sum(row[bucket] for bucket in BUCKETS[written:]),
+    )
     if found.usage is None:
-        known = row["usage_state"] in ("estimated", "missing")
+        known = row["usage_state"] in ("estimated", "missing") or row["searches"]
         return "" if known else f"the ledger has usage {got} of {row['usage_state']}"
     if row["usage_state"] != "reported":
         return f"usage {found.usage} was {row['usage_state']}"

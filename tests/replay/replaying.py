@@ -20,9 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from sqlalchemy import text
 
-from billing.store import open_engine
 from tests.fakes.upstream import Upstream
 from tests.replay.asking import gemini_path, question, seen
 from tests.replay.corpus import RELAYED, WIRES, Case, cases
@@ -100,18 +98,14 @@ class Stage:
 
     def _rows(self, ids: set[str]) -> dict[str, dict[str, Any]]:
         rows: dict[str, dict[str, Any]] = {}
-        engine = open_engine(self.gateway.house.setup.config.ledger)
 
         def there() -> bool:
-            with engine.connect() as connection:
-                found = connection.execute(text("SELECT * FROM entries"))
-                rows.update({row["request_id"]: dict(row) for row in found.mappings()})
+            rows.update({row["request_id"]: row for row in self.gateway.rows()})
             return ids <= rows.keys()
 
         # What is not there in time is said of its own recording.
         with contextlib.suppress(AssertionError):
             self.gateway.until(there, WAIT_S)
-        engine.dispose()
         return rows
 
     def _play(self, outcome: Outcome, found: Truth) -> None:

@@ -6,10 +6,8 @@ their address is the fake's, and with it the facts of place are stated.
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -90,13 +88,7 @@ class Sdk:
     def _rows(self) -> list[dict[str, Any]]:
         # Whoever reads the ledger has the journal moved there first; by itself that takes a while.
         self.gateway.client.get("/api/ledger").raise_for_status()
-        path = self.gateway.setup.config.ledger.removeprefix("sqlite:///")
-        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as ledger:
-            ledger.row_factory = sqlite3.Row
-            rows = ledger.execute(
-                "SELECT * FROM entries WHERE at_us >= ? ORDER BY at_us, attempt", (self.began,)
-            )
-            return [dict(row) for row in rows]
+        return self.gateway.rows(self.began)
 
     def begin(self) -> None:
         """Forget what came before this test."""

@@ -77,15 +77,15 @@ def usage_body(usage: Usage | None) -> Json | None:
         out["cachedContentTokenCount"] = usage.cache_read
     if usage.reasoning:
         out["thoughtsTokenCount"] = usage.reasoning
-    words = usage.prompt_tokens - usage.audio_input
-    for name, spoken, written in (
-        ("promptTokensDetails", usage.audio_input, words),
-        ("candidatesTokensDetails", usage.audio_output, usage.output),
+    pictures, words = usage.image_input, usage.prompt_tokens - usage.audio_input - usage.image_input
+    for name, written, spoken, drawn in (
+        ("promptTokensDetails", words, usage.audio_input, pictures),
+        ("candidatesTokensDetails", usage.output, usage.audio_output, usage.image_output),
     ):
-        if spoken:
+        if spoken or drawn:
+            kinds = (("TEXT", written), ("AUDIO", spoken), ("IMAGE", drawn))
             out[name] = [
-                {"modality": "TEXT", "tokenCount": written},
-                {"modality": "AUDIO", "tokenCount": spoken},
+                {"modality": kind, "tokenCount": tokens} for kind, tokens in kinds if tokens
             ]
     return out
 

@@ -114,7 +114,7 @@ def _charge(said: Json, dialect: Dialect) -> Decimal | None:
 def usage_json(usage: Usage) -> dict[str, Any]:
     """Return the buckets as this wire counts."""
     said: dict[str, Any] = {
-        "input_tokens": usage.input + usage.audio_input,
+        "input_tokens": usage.input + usage.audio_input + usage.image_input,
         "cache_creation_input_tokens": usage.cache_write + usage.cache_write_long,
         "cache_read_input_tokens": usage.cache_read,
         "output_tokens": usage.completion_tokens,
