@@ -100,7 +100,7 @@ bench-ledger: .venv/dev.stamp
 # Pin anew: hashes, no addresses. Needs uv.
 LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q
 lock:
-	$(LOCK) pyproject.toml -o requirements/run.txt
+	$(LOCK) pyproject.toml --extra vocabularies -o requirements/run.txt
 	$(LOCK) pyproject.toml requirements/dev.in -c requirements/run.txt -o requirements/dev.txt
 	$(LOCK) requirements/build.in -o requirements/build.txt
 	$(LOCK) --no-deps requirements/local.in -o requirements/local.txt

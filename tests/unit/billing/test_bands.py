@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from billing import calendar
 from billing.bands import ALWAYS, WORKDAYS, Applies, changes, turns
 from billing.calendar import Calendar, is_known, library
 from providers.prices import Year
@@ -178,3 +179,12 @@ def test_hours_over_midnight_and_the_change_of_clocks() -> None:
     # At 01:00 UTC of 2026-03-29 it becomes three o'clock: half past two never comes.
     assert night.holds(datetime(2026, 3, 29, 0, 59, tzinfo=UTC))
     assert not night.holds(datetime(2026, 3, 29, 1, 0, tzinfo=UTC))
+
+
+def test_without_the_library_a_year_that_nobody_states_is_unknown_and_never_sure(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(calendar, "has_library", lambda: False)
+    assert calendar.is_known("XX")
+    year, sure = calendar.library.__wrapped__("CN", 2026)
+    assert (year.days, year.workdays, sure) == (frozenset(), frozenset(), False)
