@@ -171,8 +171,8 @@ def agree(app: Gateway, loaded: Loaded, seed: int, requests: int) -> Counter[str
                 price = replace(CACHED, input=Decimal(random.choice([1, 2])))
                 prices = PriceList(((ALWAYS, price),))
                 world.routes[name] = replace(route, cache=CACHE, prices=prices)
-        usd = random.choice([0.0001, 0.002, 0.02])
-        budgets = [{"name": "all", "usd": usd, "per": "day"}] if made.often(0.25) else []
+        usd = random.choice([0.0001, 0.02, 0.2])
+        budgets = [{"name": "all", "usd": usd, "per": "day"}] if made.often(0.4) else []
         setup = setup_of(loaded, made, world, budgets=budgets)
         app.house = app.state.house = await house_of(setup, lambda: 0.5)
         asker, weights = Asker(made, world), random.choice([WEIGHTS, CALM, CALM])

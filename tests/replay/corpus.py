@@ -157,7 +157,9 @@ def chat_cases(
 
 
 def recorded(path: str) -> Case:
-    """Return the recording that has this path in the corpus."""
+    """Return the recording that has this path in the corpus; skips where there is none."""
+    if not (CORPUS / path).is_file():
+        pytest.skip("no recorded traffic: ../shared/corpus is not there")
     kept = json.loads((CORPUS / path).read_text(encoding="utf-8"))
     return _read({"path": path, "kind": kept["kind"], "stream": kept.get("stream")})
 
