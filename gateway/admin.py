@@ -202,6 +202,14 @@ def span_told(since: datetime | None, until: datetime | None, zone: tzinfo) -> d
     }
 
 
+def form_of(given: Mapping[str, str], known: tuple[str, ...], usual: str) -> str:
+    """Return the ``format`` that is asked for. Raises ``Refusal`` for one that is not known."""
+    asked = given.get("format", usual)
+    if asked not in known:
+        raise wrong("format", f"must be one of {', '.join(known)}")
+    return asked
+
+
 def wrong(name: str, words: str) -> Refusal:
     """Return the refusal of a parameter."""
     return Refusal("invalid_request", f"`{name}` {words}", param=name)

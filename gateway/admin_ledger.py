@@ -15,6 +15,7 @@ from gateway.admin import (
     HEADERS,
     answer,
     filters,
+    form_of,
     house_for_admin,
     parameters,
     span,
@@ -56,7 +57,7 @@ async def ledger(request: Request) -> Response:
     text = given.get("limit", str(LEDGER_USUAL))
     if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= LEDGER_MOST):
         raise wrong("limit", f"must be a whole number from 1 to {LEDGER_MOST}")
-    form = _form(given, PAGE_FORMS, "json")
+    form = form_of(given, PAGE_FORMS, "json")
     since, until = span(given, house.books.zone)
     before = _cursor(given["before"]) if "before" in given else None
     limit = int(text)
@@ -85,19 +86,12 @@ async def export(request: Request) -> Response:
     """
     house = house_for_admin(request)
     given = parameters(request, "since", "until", "where", "format", often="where")
-    form = _form(given, EXPORT_FORMS, "csv")
+    form = form_of(given, EXPORT_FORMS, "csv")
     since, until = span(given, house.books.zone)
     pieces = await house.books.export(form, since, until, filters(request))
     ending = "csv" if form == "focus" else form
     headers = {**HEADERS, "content-disposition": f'attachment; filename="ledger.{ending}"'}
     return StreamingResponse(pieces, media_type=FORMS[form], headers=headers)
-
-
-def _form(given: Mapping[str, str], known: tuple[str, ...], usual: str) -> str:
-    form = given.get("format", usual)
-    if form not in known:
-        raise wrong("format", f"must be one of {', '.join(known)}")
-    return form
 
 
 def _told(cursor: Cursor) -> str:

@@ -15,6 +15,7 @@ from gateway.admin import (
     HEADERS,
     answer,
     filters,
+    form_of,
     house_for_admin,
     parameters,
     span,
@@ -40,7 +41,7 @@ async def spend(request: Request) -> Response:
         request, "by", "grain", "since", "until", "where", "latency", "format", often="where"
     )
     question = _question(request, given, "provider", house.books.zone)
-    form = _form(given)
+    form = form_of(given, SPEND_FORMS, "json")
     wants = given.get("latency", "") in YES
     found, waited = await house.books.spend(question, with_waits=wants)
     if form == "csv":
@@ -69,7 +70,7 @@ async def flows(request: Request) -> Response:
     question = _question(request, given, ",".join(flows_of.USUAL), house.books.zone)
     if not {*flows_of.WAY} <= {*question.by}:
         raise wrong("by", f"has to name {', '.join(flows_of.WAY)}; more may stand beside them")
-    form = _form(given)
+    form = form_of(given, SPEND_FORMS, "json")
     found = await house.books.flows(question)
     if form == "csv":
         return csv(told.flows_csv(found, question.by))
@@ -97,10 +98,3 @@ def _question(request: Request, given: dict[str, str], by: str, zone: tzinfo) ->
     except ValueError as fault:
         name = "by" if grain in (None, *GRAINS) else "grain"
         raise wrong(name, f"is wrong: {fault}") from None
-
-
-def _form(given: dict[str, str]) -> str:
-    form = given.get("format", "json")
-    if form not in SPEND_FORMS:
-        raise wrong("format", f"must be one of {', '.join(SPEND_FORMS)}")
-    return form

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from functools import lru_cache
 from types import MappingProxyType
 
 from billing.ledger import Entry
 from billing.limits import FREE, Hold
-from billing.opened import NO_SLOT
+from billing.opened import NO_SLOT, Opened
 from gateway.call import Call
 from gateway.front import Headers, plain_header
 from gateway.home_meter import Took
@@ -32,9 +33,9 @@ class Attempt:
     ``endpoint`` is the route's address with the key that was chosen; ``purpose`` as in the ledger.
     ``resumes`` is the stream that broke off and is gone on with. ``kept`` has the words of a whole
     answer without usage, where they can be counted; those of a stream are with its ``reader``.
-    ``held`` is set aside in budgets of its provider. ``slot`` is where the journal has noted that
-    it was sent. ``plan`` is the subscription that paid it, ``took`` what it took of a machine at
-    home: both are known when it is settled.
+    ``held`` is set aside in budgets of its provider. ``beginning`` is what is known of it when it
+    is sent, and ``slot`` where the journal has noted that it was. ``plan`` is the subscription that
+    paid it, ``took`` what it took of a machine at home: both are known when it is settled.
     """
 
     call: Call
@@ -61,6 +62,7 @@ class Attempt:
     reader: Reader | Translated | None = None
     notes: list[str] = field(default_factory=list)
     upstream_id: str = ""
+    beginning: Opened | None = None
     slot: int = NO_SLOT
     plan: str = ""
     took: Took | None = None
@@ -128,6 +130,7 @@ class Attempt:
         return headers
 
 
+@lru_cache(maxsize=1024)  # asked three times an attempt, of some dozen different places
 def countries(known: frozenset[str] | None) -> str:
     """Return countries as the ledger and the headers have them."""
     return ",".join(sorted(known or ("unknown",)))

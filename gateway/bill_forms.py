@@ -11,11 +11,11 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from gateway.config_values import Form, Places, Text, zone
-from gateway.problems import ConfigError, Problem, WrongError, faults_of
-from gateway.yaml_lines import parse
+from gateway.form_file import read_form
+from gateway.problems import ConfigError, Problem, WrongError
 
 Times = Annotated[Decimal, Field(ge=-(10**6), le=10**6, allow_inf_nan=False), Places]
 FOLDER = Path(__file__).parent / "bills"
@@ -104,17 +104,10 @@ def names() -> list[str]:
 def load(path: Path) -> BillForm:
     """Return the form in a file. Raises ``ConfigError`` with every mistake and its line."""
     try:
-        data, lines = parse(path.read_bytes(), str(path))
+        return read_form(path, BillForm)
     except OSError as fault:
         what = f"cannot be read: {fault.strerror}"
         raise ConfigError([Problem(str(path), 1, what, "the form of a bill")]) from fault
-    try:
-        return BillForm.model_validate(data)
-    except ValidationError as error:
-        faults = faults_of(error, BillForm)
-        raise ConfigError(
-            Problem(str(path), lines.find(fault.place), fault.what, fault.right) for fault in faults
-        ) from None
 
 
 def named(name: str) -> BillForm:

@@ -1,4 +1,4 @@
-"""Notes an attempt right before it is sent, so that a killed gateway leaves an account of it."""
+"""What is known of an attempt from its beginning, and its note in the journal when it is sent."""
 
 from __future__ import annotations
 
@@ -8,37 +8,49 @@ from gateway.house import House
 
 
 def begun(house: House, attempt: Attempt) -> None:
-    """Note that ``attempt`` is sent now; its settlement ends the note."""
+    """Note that ``attempt`` is sent now, so that a killed gateway leaves an account of it.
+
+    Its settlement ends the note.
+    """
+    attempt.slot = house.journal.begin(beginning(attempt))
+
+
+def beginning(attempt: Attempt) -> Opened:
+    """Return what is known of an attempt from its beginning, made out once."""
+    if attempt.beginning is None:
+        attempt.beginning = _made_out(attempt)
+    return attempt.beginning
+
+
+def _made_out(attempt: Attempt) -> Opened:
     call, route, lane = attempt.call, attempt.route, attempt.lane
     size = call.size
-    attempt.slot = house.journal.begin(
-        Opened(
-            attempt_id=attempt.id,
-            request_id=call.record.request_id,
-            attempt=attempt.number,
-            at_us=attempt.at_us,
-            key=call.principal.name,
-            team=call.principal.team,
-            label=call.facts.label,
-            tags=",".join(sorted(call.facts.tags)),
-            session=call.session,
-            wire=call.record.wire,
-            stream=call.peek.stream,
-            lane="relay" if attempt.relays else "translate",
-            host_wire=lane.wire.name,
-            model_asked=call.peek.model,
-            provider=route.provider,
-            model=route.model,
-            host=attempt.endpoint.host,
-            endpoint=attempt.endpoint.endpoint,
-            operator=countries(route.facts.operator),
-            place=countries(route.facts.processed_in),
-            policy_hash=call.setup.policy.hash,
-            config_hash=call.setup.hash,
-            purpose=attempt.purpose,
-            needs=",".join(sorted(call.peek.needs)),
-            prompt_most=size.prompt_tokens,
-            output_most=size.output_tokens,
-            user=call.user,
-        )
+    return Opened(
+        attempt_id=attempt.id,
+        request_id=call.record.request_id,
+        attempt=attempt.number,
+        at_us=attempt.at_us,
+        key=call.principal.name,
+        team=call.principal.team,
+        label=call.facts.label,
+        tags=",".join(sorted(call.facts.tags)),
+        session=call.session,
+        wire=call.record.wire,
+        stream=call.peek.stream,
+        lane="relay" if attempt.relays else "translate",
+        host_wire=lane.wire.name,
+        model_asked=call.peek.model,
+        provider=route.provider,
+        model=route.model,
+        host=attempt.endpoint.host,
+        endpoint=attempt.endpoint.endpoint,
+        operator=countries(route.facts.operator),
+        place=countries(route.facts.processed_in),
+        policy_hash=call.setup.policy.hash,
+        config_hash=call.setup.hash,
+        purpose=attempt.purpose,
+        needs=",".join(sorted(call.peek.needs)),
+        prompt_most=size.prompt_tokens,
+        output_most=size.output_tokens,
+        user=call.user,
     )

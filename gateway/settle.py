@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from functools import partial
 
+from msgspec.structs import asdict
 from msgspec.structs import replace as copied
 
 from billing import pricing
@@ -12,9 +13,10 @@ from billing.ledger import Entry
 from billing.money import PICO_PER_USD
 from billing.price import Price
 from billing.pricing import Cost
-from gateway.attempt import LOST_MAX_CHARS, Attempt, countries
+from gateway.attempt import LOST_MAX_CHARS, Attempt
 from gateway.home_meter import source
 from gateway.house import House
+from gateway.opening import beginning
 from gateway.plan_paying import count, paid_by, prices
 from gateway.recounting import again
 from gateway.route_holds import overran
@@ -128,33 +130,13 @@ def cost_bounds(attempt: Attempt, found: Used, cost: Cost) -> tuple[int | None, 
 
 
 def _entry(attempt: Attempt, found: Used, lost: Loss | None) -> Entry:
-    call, route, reader, lane = attempt.call, attempt.route, attempt.reader, attempt.lane
+    call, reader, lane = attempt.call, attempt.reader, attempt.lane
+    # Why it was made may be known late: which of two lost a race.
+    known = asdict(beginning(attempt)) | {"purpose": attempt.purpose, "plan": attempt.plan}
     blank = Entry(
-        attempt_id=attempt.id,
-        request_id=call.record.request_id,
-        attempt=attempt.number,
-        at_us=attempt.at_us,
-        key=call.principal.name,
-        team=call.principal.team,
-        label=call.facts.label,
-        tags=",".join(sorted(call.facts.tags)),
-        session=call.session,
-        user=call.user,
-        wire=call.record.wire,
-        stream=call.peek.stream,
-        lane="relay" if attempt.relays else "translate",
-        host_wire=lane.wire.name,
+        **known,
         lost=",".join(lane.lost)[:LOST_MAX_CHARS],
         notes="; ".join((*lane.changed, *lane.notes, *attempt.notes))[:NOTES_MAX_CHARS],
-        model_asked=call.peek.model,
-        provider=route.provider,
-        model=route.model,
-        host=attempt.endpoint.host,
-        endpoint=attempt.endpoint.endpoint,
-        operator=countries(route.facts.operator),
-        place=countries(route.facts.processed_in),
-        policy_hash=call.setup.policy.hash,
-        config_hash=call.setup.hash,
         outcome=attempt.outcome,
         error=attempt.error,
         status=attempt.status,
@@ -165,13 +147,8 @@ def _entry(attempt: Attempt, found: Used, lost: Loss | None) -> Entry:
         first_content_ms=attempt.first_content_ms,
         total_ms=attempt.elapsed_ms(),
         served_model=reader.model if reader is not None else attempt.served,
-        purpose=attempt.purpose,
         verdict=attempt.verdict,
-        needs=",".join(sorted(call.peek.needs)),
-        prompt_most=call.size.prompt_tokens,
-        output_most=call.size.output_tokens,
         decision=call.decision,
-        plan=attempt.plan,
         energy_j=attempt.took.joules if attempt.took is not None else None,
         moved_from=lost.moved_from if lost is not None else "",
         cache_lost_tokens=lost.tokens if lost is not None else 0,

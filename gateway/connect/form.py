@@ -16,11 +16,11 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from gateway.config_values import Form
-from gateway.problems import ConfigError, Problem, WrongError, faults_of
-from gateway.yaml_lines import parse
+from gateway.form_file import read_form
+from gateway.problems import WrongError
 
 FOLDER = Path(__file__).parents[1] / "clients"
 KEY = "<key>"
@@ -134,12 +134,4 @@ def names(folder: Path = FOLDER) -> list[str]:
 
 def client(name: str, folder: Path = FOLDER) -> ClientForm:
     """Return what is known of one of ``names``. Raises ``ConfigError`` with every mistake in it."""
-    path = folder / f"{name}.yaml"
-    data, lines = parse(path.read_bytes(), str(path))
-    try:
-        return ClientForm.model_validate(data)
-    except ValidationError as error:
-        faults = faults_of(error, ClientForm)
-        raise ConfigError(
-            Problem(str(path), lines.find(fault.place), fault.what, fault.right) for fault in faults
-        ) from None
+    return read_form(folder / f"{name}.yaml", ClientForm)
