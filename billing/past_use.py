@@ -76,7 +76,8 @@ def past(
     own = c.purpose.in_(OWN)
     known = c.usage_state.in_(("reported", "estimated")) & c.reconciled
     chosen, attempt = conditions(where, table), c.purpose != CORRECTION
-    group = ((c.at_us // QUARTER_US).label("quarter"), tier.label("tier"))
+    quarter = (c.at_us // QUARTER_US).label("quarter")
+    group = (quarter, tier.label("tier"), c.provider, c.model)
     query = (
         select(
             *group,
@@ -92,8 +93,9 @@ def past(
         .where(within(since, until), own, known, *chosen)
         .group_by(*group)
     )
-    found = Past([])
+    found, routes = Past([]), set()
     for row in each(store, query, since, until):
+        routes.add((str(row.provider), str(row.model)))
         tokens = tuple(int(row._mapping[f"sum_{name}"]) for name in BUCKETS)
         size = (int(row.quarter), int(row.tier), int(row.requests), int(row.searches))
         found.used.append(Used(*size, tokens))
@@ -103,10 +105,7 @@ def past(
     lacking = select(func.count()).where(
         within(since, until), own, ~known, c.usage_state != "none", *chosen
     )
-    ways = select(c.provider, c.model).where(within(since, until), own, known, *chosen).distinct()
-    found.routes = frozenset(
-        (str(row.provider), str(row.model)) for row in each(store, ways, since, until)
-    )
+    found.routes = frozenset(routes)
     found.left_out = sum(int(row[0]) for row in each(store, lacking, since, until))
     return found
 
