@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
@@ -62,32 +61,6 @@ def test_the_example_loads_without_any_key() -> None:
     assert "home" not in loaded.missing
     assert loaded.policy.rules
     assert {path.name for path in loaded.files} == {"config.example.yaml", "policy.example.yaml"}
-
-
-def test_the_examples_commented_lines_load_too(tmp_path: Path) -> None:
-    text = (ROOT / "config.example.yaml").read_text(encoding="utf-8")
-    for commented in (
-        "# keys:",
-        "#   - name",
-        "# budgets:",
-        "#   - {name",
-        "# admin_key",
-        "# time",
-    ):
-        assert commented in text, commented
-    head, _, tail = text.partition("# keys:\n")
-    lines = [line.removeprefix("# ") for line in tail.splitlines()]
-    # What is no sentence is a line of YAML.
-    opened = "keys:\n" + "\n".join(line for line in lines if re.match(r" +\S|\w+: ?\S*", line))
-    opened = (head + opened).replace("# admin_key:", "admin_key:")
-    opened = opened.replace("# time_zone:", "time_zone:").replace("# timeouts:", "timeouts:")
-    policy = (ROOT / "policy.example.yaml").read_text(encoding="utf-8")
-    (tmp_path / "policy.example.yaml").write_text(policy, encoding="utf-8")
-    environment = {"ENTREPOT_ADMIN_KEY": "x", "ENTREPOT_ALERTS_URL": "https://hooks.example.com/x"}
-    config = load(tmp_path, opened, environment).config
-    assert config.keys[0].budget is not None
-    assert config.budgets[0].usd == 500
-    assert config.server.time_zone == "Europe/Paris"
 
 
 def test_an_empty_mapping_is_a_gateway_with_everything_by_default(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ PROSE = {"ping_s", "home_only", "emulated", "require", "when"}
 IN_PLACE_OF = {"base_url": "    launch:", "mistral": "  mistral: {endpoint"}
 # Electricity has its price: who asks for the cheapest is then not at home first.
 BREAKS_A_PROMISE = {"home"}
-# Blocks and variables, which tests/unit/gateway/test_config has.
+# Blocks and variables: see the last test.
 NEEDED = {"admin_key", "keys", "budgets", "webhook"}
 
 
@@ -86,3 +86,28 @@ def test_the_commented_rules_of_the_policy_can_be_used_all_together(folder: Path
 def test_there_are_such_lines() -> None:
     assert len(commented(CONFIG)) >= 18
     assert len(commented(POLICY)) >= 1
+
+
+def test_the_blocks_of_keys_and_budgets_load_too(folder: Path) -> None:
+    text = (ROOT / CONFIG).read_text(encoding="utf-8")
+    for commented in (
+        "# keys:",
+        "#   - name",
+        "# budgets:",
+        "#   - {name",
+        "# admin_key",
+        "# time",
+    ):
+        assert commented in text, commented
+    head, _, tail = text.partition("# keys:\n")
+    lines = [line.removeprefix("# ") for line in tail.splitlines()]
+    # What is no sentence is a line of YAML.
+    opened = "keys:\n" + "\n".join(line for line in lines if re.match(r" +\S|\w+: ?\S*", line))
+    opened = (head + opened).replace("# admin_key:", "admin_key:")
+    opened = opened.replace("# time_zone:", "time_zone:").replace("# timeouts:", "timeouts:")
+    environment = {"ENTREPOT_ADMIN_KEY": "x", "ENTREPOT_ALERTS_URL": "https://hooks.example.com/x"}
+    (folder / CONFIG).write_text(opened, encoding="utf-8")
+    config = read(folder / CONFIG, environment).config
+    assert config.keys[0].budget is not None
+    assert config.budgets[0].usd == 500
+    assert config.server.time_zone == "Europe/Paris"
