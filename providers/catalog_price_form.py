@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from providers import catalog_values as values
 from providers import prices
 from providers.catalog_values import Exact, Form
 from providers.prices import FIGURES, Currency, freeze
@@ -42,14 +43,6 @@ def _moment(text: str) -> str:
     return text
 
 
-def _day(text: str) -> str:
-    try:
-        prices.day(text)
-    except ValueError:
-        raise ValueError(f"`{text}` is no day; write it as 2026-12-01") from None
-    return text
-
-
 def _hours(text: str) -> str:
     try:
         start, end = prices.hours(text)
@@ -69,7 +62,7 @@ def _zone(name: str) -> str:
 
 
 Moment = Annotated[str, BeforeValidator(_text), AfterValidator(_moment)]
-Day = Annotated[str, BeforeValidator(_text), AfterValidator(_day)]
+Day = Annotated[values.Day, BeforeValidator(_text)]
 Hours = Annotated[str, AfterValidator(_hours)]
 Zone = Annotated[str, AfterValidator(_zone)]
 CountryCode = Annotated[str, Field(pattern=r"^[A-Z]{2}(-[A-Z0-9]{1,3})?$")]

@@ -7,7 +7,7 @@ it what prices calls.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -121,7 +121,7 @@ def freeze(said: Mapping[str, Any], source: Source, sources: Mapping[str, Source
         holidays_of=said.get("holidays_of"),
         holidays=MappingProxyType(
             {
-                year: Year(frozenset(map(day, one["days"])), frozenset(map(day, one["workdays"])))
+                year: Year(_days(one["days"]), _days(one["workdays"]))
                 for year, one in said["holidays"].items()
             }
         ),
@@ -165,12 +165,13 @@ def moment(text: str) -> Moment:
 
     Raises ``ValueError`` for another text.
     """
-    return datetime.fromisoformat(text) if len(text) > len("2026-12-01") else day(text)
+    return (
+        datetime.fromisoformat(text) if len(text) > len("2026-12-01") else date.fromisoformat(text)
+    )
 
 
-def day(text: str) -> date:
-    """Return a day such as 2026-12-01; raises ``ValueError`` for another text."""
-    return date.fromisoformat(text)
+def _days(texts: Iterable[str]) -> frozenset[date]:
+    return frozenset(map(date.fromisoformat, texts))
 
 
 def hours(text: str) -> tuple[time, time]:
