@@ -115,7 +115,7 @@ async def _open(path: Path, setup: Setup, log: LineLog, stack: AsyncExitStack) -
     stack.callback(log.flush)
     ledger = await open_books(setup, log, stack)
     store, drain = ledger.store, ledger.drain
-    client = Client(connect_s=setup.connect_s, connections_per_host=CONNECTIONS_PER_HOST)
+    client = _client(setup)
     stack.push_async_callback(client.close)
     sums = LedgerSums(store, setup.config)
     limits = await open_limits(setup.config, sums, drain, stack)
@@ -169,6 +169,11 @@ async def _open(path: Path, setup: Setup, log: LineLog, stack: AsyncExitStack) -
     for work in (catch_up(house, drain), rolling.daily()):
         stack.push_async_callback(_stop, asyncio.create_task(work))
     return house
+
+
+def _client(setup: Setup) -> Client:
+    kind = setup.config.server.http_client
+    return Client(connect_s=setup.connect_s, connections_per_host=CONNECTIONS_PER_HOST, kind=kind)
 
 
 def _look_after_plans_and_homes(house: House, setup: Setup) -> None:
@@ -295,6 +300,7 @@ def _refuse_what_needs_a_restart(before: Config, loaded: Loaded) -> None:
         (("server", "host"), before.server.host != after.server.host),
         (("server", "port"), before.server.port != after.server.port),
         (("server", "time_zone"), before.server.time_zone != after.server.time_zone),
+        (("server", "http_client"), before.server.http_client != after.server.http_client),
     ]
     # Started for others, it must not come to serve them without asking who they are.
     fixed.append((("keys",), bool(before.keys) and not after.keys))

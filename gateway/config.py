@@ -59,6 +59,7 @@ class ServerForm(Form):
     """Where the gateway listens. ``admin_key`` opens the dashboard and /api.
 
     ``retries`` is how many more rounds over its routes a call gets where a wait may help.
+    ``http_client`` is who talks to the hosts: our own client, or a library's (decision 0013).
     """
 
     host: Text = "127.0.0.1"
@@ -68,6 +69,7 @@ class ServerForm(Form):
     timeouts: TimeoutsForm = TimeoutsForm()
     retries: Annotated[int, Number, Field(ge=0, le=10)] = 2
     time_zone: Text = "UTC"
+    http_client: Literal["own", "aiohttp"] = "own"
 
     @field_validator("admin_key")
     @classmethod

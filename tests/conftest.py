@@ -16,6 +16,7 @@ import pytest_asyncio
 import yaml
 from hypothesis import settings
 
+from tests import http_client
 from tests.databases import (  # noqa: F401 - fixtures that tests in several folders use
     _numbers,
     empty_url,
@@ -51,6 +52,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Clean the environment for fixtures that outlive one test, and their child processes."""
     for name in filter(UNWANTED.fullmatch, list(os.environ)):
         del os.environ[name]
+    http_client.chosen()
 
 
 @pytest.fixture(autouse=True)

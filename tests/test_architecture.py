@@ -51,9 +51,11 @@ MAY_IMPORT = {
 
 # Third-party package -> the files or folders that may know it.
 HOMES: dict[str, tuple[str, ...]] = {
-    "aiohttp": ("providers/client.py",),
-    "multidict": ("providers/client.py",),
-    "yarl": ("providers/client.py",),
+    "aiohttp": ("providers/client_aiohttp.py",),
+    "multidict": (),
+    "yarl": ("providers/client_aiohttp.py",),
+    "aiohappyeyeballs": ("providers/client_dialling.py",),
+    "httptools": ("providers/client_connection.py", "gateway/edge"),
     "sqlalchemy": (
         "billing/schema.py",
         "billing/store.py",

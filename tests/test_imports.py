@@ -58,6 +58,7 @@ SERVE_CONFIG = {
     "models": {},
 }
 SERVE_LOADS_NOT = (
+    "aiohttp",
     "alembic",
     "genai_prices",
     "openai",

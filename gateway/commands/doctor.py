@@ -177,7 +177,8 @@ def _at_home(setup: Setup, offline: bool) -> Iterator[Finding]:
         candidates = setup.candidates(asked)
         for route in candidates.routes if candidates is not None else ():
             models.setdefault(route.provider, {})[route.model] = None
-    for name, text in told_at_home.ask_all(owners, models).items():
+    kind = setup.config.server.http_client
+    for name, text in told_at_home.ask_all(owners, models, kind).items():
         yield Finding(f"server of {name}", "note", text)
 
 

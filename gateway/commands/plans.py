@@ -78,7 +78,11 @@ def run(
 
 async def _ask(setup: Setup, windows: Windows) -> None:
     """Ask each key's vendor, at the address that the key is bound to."""
-    client = Client(connect_s=setup.connect_s, connections_per_host=CONNECTIONS)
+    client = Client(
+        connect_s=setup.connect_s,
+        connections_per_host=CONNECTIONS,
+        kind=setup.config.server.http_client,
+    )
     try:
         for name, quota in quotas(setup.providers).items():
             owner = setup.providers[name]

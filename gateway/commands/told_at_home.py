@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from gateway.routes import Provider
 from providers import home_asking
-from providers.client import Client
+from providers.client import Client, Kind
 from providers.home_server import NOTHING_LEARNT, Learnt, Load
 
 CONNECT_S = 2.0
@@ -15,11 +15,16 @@ CONNECTIONS = 8
 MODELS_MAX = 20
 
 
-def ask_all(owners: Iterable[Provider], models: Mapping[str, Iterable[str]]) -> dict[str, str]:
-    """Return what each server says of its load and of ``models``, where it says anything."""
+def ask_all(
+    owners: Iterable[Provider], models: Mapping[str, Iterable[str]], kind: Kind
+) -> dict[str, str]:
+    """Return what each server says of its load and of ``models``, where it says anything.
+
+    ``kind`` is the client that asks.
+    """
 
     async def together() -> list[str]:
-        client = Client(connect_s=CONNECT_S, connections_per_host=CONNECTIONS)
+        client = Client(connect_s=CONNECT_S, connections_per_host=CONNECTIONS, kind=kind)
         try:
             return await asyncio.gather(
                 *(_ask(client, owner, list(models.get(owner.name, ()))) for owner in found)

@@ -63,6 +63,7 @@ async def asked(client, url):
 """
 
 both_loops = pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
+both_clients = pytest.mark.parametrize("kind", ["own", "aiohttp"])
 
 
 @both_loops
@@ -116,7 +117,10 @@ print(json.dumps({"told": told, "sent": sent(), "refused": refused}))
 
 
 @both_loops
-def test_the_client_reaches_what_is_listed_and_says_what_is_not(tmp_path: Path, loop: str) -> None:
+@both_clients
+def test_the_client_reaches_what_is_listed_and_says_what_is_not(
+    tmp_path: Path, loop: str, kind: str
+) -> None:
     found = enclosed.run(
         tmp_path,
         GUARDED
@@ -124,7 +128,7 @@ def test_the_client_reaches_what_is_listed_and_says_what_is_not(tmp_path: Path, 
 guard.watch_process()
 
 async def main():
-    client = Client(connect_s=2, connections_per_host=4)
+    client = Client(connect_s=2, connections_per_host=4, kind=sys.argv[3])
     urls = [f"http://away.example.com:{away}/", f"http://198.51.100.7:{away}/",
             "http://nobody.example.com/", "http://trap.example.com/", f"http://127.0.0.1:{here}/",
             f"http://localhost:{here}/"]
@@ -136,6 +140,7 @@ async def main():
 print(json.dumps({"told": run(main()), "sent": sent(), "away": away}))
 """,
         loop,
+        kind,
     )
     listed, address, unknown, trap, here, local = found["told"]
     assert (listed, here, local) == ("200", "200", "200")
@@ -147,7 +152,10 @@ print(json.dumps({"told": run(main()), "sent": sent(), "away": away}))
 
 
 @both_loops
-def test_an_open_connection_and_a_proxy_are_no_way_around(tmp_path: Path, loop: str) -> None:
+@both_clients
+def test_an_open_connection_and_a_proxy_are_no_way_around(
+    tmp_path: Path, loop: str, kind: str
+) -> None:
     found = enclosed.run(
         tmp_path,
         GUARDED
@@ -156,7 +164,7 @@ os.environ["http_proxy"] = f"http://away.example.com:{away}"
 guard.watch_process()
 
 async def main():
-    client = Client(connect_s=2, connections_per_host=4)
+    client = Client(connect_s=2, connections_per_host=4, kind=sys.argv[3])
     url = f"http://behind.example.com/"
     listed = {("away.example.com", away), ("behind.example.com", 80)}
     told = []
@@ -165,6 +173,11 @@ async def main():
         for places in (listed, listed - {("behind.example.com", 80)}, listed):
             guard.allow(Allowed(frozenset(places)))
             told.append(await asked(client, url))
+        # Without it, on a connection that is open.
+        del os.environ["http_proxy"]
+        for places in (listed, {("behind.example.com", 80)}, listed):
+            guard.allow(Allowed(frozenset(places)))
+            told.append(await asked(client, f"http://away.example.com:{away}/"))
     finally:
         await client.close()
     return told
@@ -172,8 +185,9 @@ async def main():
 print(json.dumps(run(main())))
 """,
         loop,
+        kind,
     )
-    assert [one.partition(" ")[0] for one in found] == ["200", "connect:", "200"]
+    assert [one.partition(" ")[0] for one in found] == ["200", "connect:", "200"] * 2
 
 
 def test_an_edit_of_the_config_widens_and_narrows_the_list(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
-"""Hosts in memory behind the gateway's own HTTP client: what is sent is noted, then faults befall it.
+"""Hosts in memory behind the gateway's HTTP client: what is sent is noted, then faults befall it.
 
-Only the session below ``providers.client.Client`` is replaced, so that whatever the gateway sends
+Only the library's session below ``providers.client.Client`` is replaced, so that whatever the gateway sends
 passes here as it would pass to a socket. To which request a send belongs is known by the context
 that it is made in (``WATCH``), which tasks inherit: the gateway is not asked.
 """
@@ -26,6 +26,7 @@ from billing.opened import NO_SLOT, Opened
 from gateway.continuing import GO_ON
 from gateway.judging import INSTRUCTION
 from providers.client import Client
+from providers.client_aiohttp import LibraryClient
 from tests.fakes import answers, spoken
 from tests.fakes.spoken import Said
 
@@ -114,6 +115,12 @@ class MemoryClient(Client):
     """The gateway's client over a session that has no sockets."""
 
     def __init__(self) -> None:
+        self._pool = None
+        self._library = _MemoryLibrary()
+
+
+class _MemoryLibrary(LibraryClient):
+    def __init__(self) -> None:
         self._session: Any = _Session()
 
 
@@ -136,6 +143,7 @@ class _Session:
     async def request(
         self, method: str, url: Any, *, data: Any, headers: Mapping[str, str], **_how: Any
     ) -> _Response:
+        assert method == "POST", f"nobody is to be asked {url}"
         watch = WATCH.get()
         payload = data if isinstance(data, bytes) else data.getvalue()
         sent = _noted(watch, str(url), headers.get("Authorization", ""), payload)
@@ -146,9 +154,6 @@ class _Session:
             return await _befallen(sent, watch.random)
         finally:
             watch.open -= 1
-
-    async def get(self, url: Any, **_how: Any) -> None:
-        raise AssertionError(f"nobody is to be asked {url}")
 
     async def close(self) -> None:
         """Do nothing: nothing is open."""
