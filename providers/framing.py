@@ -25,6 +25,11 @@ class EventSplitter:
         self._size = 0
         self._edge = b""
 
+    @property
+    def holds(self) -> bool:
+        """Whether there is a beginning of an event whose end has not come."""
+        return bool(self._held)
+
     def feed(self, data: bytes) -> list[bytes]:
         """Return the events that ``data`` completes. Raises ``EventTooLongError``."""
         if not self._held:

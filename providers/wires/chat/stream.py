@@ -6,6 +6,8 @@ error event of ours can follow any of them.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -15,6 +17,8 @@ from providers.errors import ErrorKind, UpstreamError
 from providers.framing import EventSplitter, EventTooLongError, event_data
 from providers.ir import Event, Started
 from providers.usage import Usage
+from providers.wires import alike
+from providers.wires.alike import Alike
 from providers.wires.chat.counts import usage_elsewhere, usage_of
 from providers.wires.chat.errors import error_of
 from providers.wires.chat.events import Cleaner
@@ -42,11 +46,16 @@ class _Chunk(msgspec.Struct, gc=False):
     service_tier: Any = None
 
 
+NO_DELTA: Mapping[str, Any] = MappingProxyType({})
+# What stands between two events that are one line each.
+BETWEEN = b"\n\ndata: "
 # Some hosts put an error of theirs beside an empty list of choices.
 NATIVE_ERROR = b'"base_resp"'
 
 _decode = msgspec.json.Decoder(_Chunk).decode
+_decode_many = msgspec.json.Decoder(list[_Chunk]).decode
 _decode_any = msgspec.json.Decoder().decode
+_decode_text = msgspec.json.Decoder(str).decode
 
 
 class StreamReader:
@@ -57,6 +66,7 @@ class StreamReader:
     """
 
     __slots__ = (
+        "_alike",
         "_cleaner",
         "_dialect",
         "_issuer",
@@ -83,6 +93,7 @@ class StreamReader:
         self._issuer = issuer
         self._strip_usage = strip_usage
         self._splitter = EventSplitter()
+        self._alike = Alike()
         self._said: dict[str, Any] | None = None
         self._tier: Any = None
         self._repair = Repair() if dialect.repair_tool_calls else None
@@ -109,7 +120,12 @@ class StreamReader:
 
         After ``fault`` is set nothing more comes out.
         """
-        # Not by way of `_split`: this is the hottest path of the gateway.
+        # This is the hottest path of the gateway: most of what comes are events with text alone.
+        if self._is_alike(data):
+            return data
+        self._alike.forget()
+        if self._is_text(data):
+            return data
         try:
             events = self._splitter.feed(data)
         except EventTooLongError as fault:
@@ -123,6 +139,64 @@ class StreamReader:
         if len(events) == 1:
             return events[0] if self._passes(events[0]) else b""
         return b"".join([event for event in events if self._passes(event)])
+
+    def _is_alike(self, data: bytes) -> bool:
+        """Take whole events that differ from one before in nothing but their text, all at once."""
+        texts = self._alike.texts(data)
+        if texts is None or self._splitter.holds or self.done or self.fault is not None:
+            return False
+        for text in texts:
+            size = alike.size_of(text)
+            if size:
+                self.content = True
+                self.text_bytes += size
+                if self.kept is not None:
+                    keep = self.kept.think if self._alike.name in THOUGHTS else self.kept.say
+                    keep(_decode_text(b'"%b"' % text))
+        return True
+
+    def _is_text(self, data: bytes) -> bool:
+        """Take whole events that say text and nothing else, all at once.
+
+        False where they are not so for certain: then nothing was taken.
+        """
+        if self.done or self.fault is not None or self._repair is not None or self._keeps_thoughts:
+            return False
+        if not (data.startswith(b"data: ") and data.endswith(b"\n\n")) or self._splitter.holds:
+            return False
+        said = data[6:-2]
+        many = said.count(BETWEEN)
+        # Each event is one line: a newline elsewhere would end one in the middle of its JSON.
+        if said.count(b"\n") != 2 * many or b"\r" in said:
+            return False
+        try:
+            if many:
+                chunks = _decode_many(b"[%b]" % said.replace(BETWEEN, b","))
+            else:
+                chunks = [_decode(said)]
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return False
+        texts = _texts_of(chunks) if len(chunks) == many + 1 else None
+        if texts is None:
+            return False
+        for chunk in chunks:
+            if chunk.model:
+                self.model = chunk.model
+            if chunk.service_tier is not None:
+                self._tier = chunk.service_tier
+        if texts:
+            self._hear(texts)
+            alone = texts if not many else _texts_of(chunks[-1:])
+            if alone is not None and len(alone) == 1:
+                self._alike.learn(data[data.rfind(BETWEEN) + 2 :] if many else data, *alone[0])
+        return True
+
+    def _hear(self, texts: list[tuple[str, str]]) -> None:
+        self.content = True
+        for name, text in texts:
+            self.text_bytes += size_of(text)
+            if self.kept is not None:
+                (self.kept.think if name in THOUGHTS else self.kept.say)(text)
 
     def end(self) -> bytes:
         """Return what was left without its blank line; sets ``fault`` where the stream was cut.
@@ -328,3 +402,22 @@ def keep_call(kept: Kept, call: Any) -> None:
     for text in made.values() if isinstance(made, dict) else ():
         if isinstance(text, str):
             kept.say(text)
+
+
+def _texts_of(chunks: list[_Chunk]) -> list[tuple[str, str]] | None:
+    """Return the texts in chunks of one choice each; None where one has anything else to say."""
+    texts = []
+    for chunk in chunks:
+        choices = chunk.choices
+        if choices is None or len(choices) != 1 or chunk.error or chunk.usage is not None:
+            return None
+        choice = choices[0]
+        if choice.finish_reason is not None or choice.usage is not None or choice.text is not None:
+            return None
+        for name, value in (choice.delta or NO_DELTA).items():
+            if not isinstance(value, str):
+                if value:
+                    return None
+            elif value and name != "role":
+                texts.append((name, value))
+    return texts
