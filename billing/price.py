@@ -31,8 +31,9 @@ class Price:
 
     Derived: ``unit_prices``, the figures as JSON for the ledger; ``rates``, per token, in the order
     of ``BUCKETS``, ``per_request`` and ``per_search``, all whole numbers of 10**-(12 + ``extra``)
-    of the currency; ``to_usd``, the fraction that makes 1e-12 dollars of such a number; ``free``: a
-    zero is stated for everything.
+    of the currency; ``amounts``, the rates with 0 for those that are not known, and ``complete``:
+    there are none of those; ``to_usd``, the fraction that makes 1e-12 dollars of such a number;
+    ``free``: a zero is stated for everything.
     """
 
     input: Decimal | None
@@ -59,6 +60,8 @@ class Price:
     above: int = 0
     unit_prices: str = field(init=False, repr=False, compare=False)
     rates: tuple[int | None, ...] = field(init=False, repr=False, compare=False)
+    amounts: tuple[int, ...] = field(init=False, repr=False, compare=False)
+    complete: bool = field(init=False, repr=False, compare=False)
     per_request: int = field(init=False, repr=False, compare=False)
     per_search: int | None = field(init=False, repr=False, compare=False)
     extra: int = field(init=False, repr=False, compare=False)
@@ -88,6 +91,8 @@ class Price:
         )
         search = _scaled(self.search, 12 + extra) if self.search is not None else None
         object.__setattr__(self, "rates", rates)
+        object.__setattr__(self, "amounts", tuple(rate or 0 for rate in rates))
+        object.__setattr__(self, "complete", None not in rates)
         object.__setattr__(self, "per_request", _scaled(self.request, 12 + extra))
         object.__setattr__(self, "per_search", search)
         object.__setattr__(self, "extra", extra)

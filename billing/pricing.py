@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 from decimal import Decimal
+from operator import mul
 from typing import Literal
 
 import msgspec
@@ -126,12 +127,9 @@ def _at_price(usage: Usage, price: Price | None, surcharge: Decimal) -> Cost:
         usage.audio_output,
         usage.image_output,
     )
-    total = price.per_request
-    for count, rate in zip(counts, price.rates, strict=True):
-        if count:
-            if rate is None:
-                return _lacking(counts, price)
-            total += count * rate
+    if not price.complete and any(map(_lacks, counts, price.rates)):
+        return _lacking(counts, price)
+    total = price.per_request + sum(map(mul, counts, price.amounts))
     if usage.searches:
         if price.per_search is None:
             return _unknown("no price is known for a search of the host's")
@@ -142,6 +140,10 @@ def _at_price(usage: Usage, price: Price | None, surcharge: Decimal) -> Cost:
     if price.currency == USD:
         return Cost(native, "priced", price, "", native, least=native, most=native)
     return _in_dollars(price, total, native)
+
+
+def _lacks(count: int, rate: int | None) -> bool:
+    return count > 0 and rate is None
 
 
 def _in_dollars(price: Price, total: int, native: int) -> Cost:

@@ -137,7 +137,7 @@ async def _explained(
             raise no_route(planned)
         planned = able(planned, question.lanes)
         # Whether it can be held is known by holding it, for this moment.
-        form, size, peek = question.candidates.form, question.size, question.peek
+        form, size, peek = question.standing.candidates.form, question.size, question.peek
         who = holder(principal, question.facts, peek)
         planned, hold = await set_aside(house, who, planned, size, peek, form, rated=False)
         hold.settle(0, 0)
@@ -147,7 +147,7 @@ async def _explained(
         unable = [Dropped(route, why, "", fault.message) for route in planned.routes]
         planned = replace(planned, routes=(), reasons=(), dropped=(*planned.dropped, *unable))
     ways = {route.name: told.lane(question.lanes.of(route)) for route in planned.routes}
-    if goes_on(question.candidates, question.peek, door.wire):
+    if goes_on(question.standing.candidates, question.peek, door.wire):
         # What might have to be gone on with is written here from its first word.
         ways = {name: {**way, "lane": "translate"} for name, way in ways.items()}
     return {

@@ -20,7 +20,7 @@ from gateway.ending import end
 from gateway.errors import Refusal
 from gateway.lanes import Lane, Lanes
 from gateway.log import LineLog
-from gateway.setup import Setup
+from gateway.setup import Setup, Standing
 from providers import home_asking, tokens
 from providers.client import Client
 from providers.errors import ErrorKind, UpstreamError
@@ -40,6 +40,7 @@ SOON_S = 5.0
 SURE_S = 5.0
 KNOWN_MAX = 4096
 NEVER = float("-inf")
+NEVER_DUE = float("inf")
 CHAT = "chat"
 CHAT_PROMPT = ("messages", "tools")
 # A prompt that fills so much of a window, of a text so much larger than it, was cut.
@@ -85,14 +86,21 @@ class AtHome:
         self._launched = launched
         self._setup: Setup | None = None
         self._known: dict[_Key, _Known] = {}
+        self._news = 0  # counts what may make a question due earlier than it was
         self._asking: dict[_Key, asyncio.Task[None]] = {}
 
-    def due(self, setup: Setup, planned: Plan) -> bool:
-        """Whether ``meet`` has anything to do for a plan."""
+    def due(self, setup: Setup, planned: Plan, standing: Standing) -> bool:
+        """Whether ``meet`` has anything to do for a plan; ``standing`` remembers until when not."""
         if setup is not self._setup:
             return True
         now = time.monotonic()
-        return any(self._is_due(route, now) for route in self._worth(planned))
+        if planned is not standing.plan:
+            return any(self._due_at(route) <= now for route in self._worth(planned))
+        news, until = standing.calm
+        if news != self._news or until <= now:
+            until = min((self._due_at(route) for route in self._worth(planned)), default=NEVER_DUE)
+            standing.calm = self._news, until
+        return until <= now
 
     async def meet(self, setup: Setup, planned: Plan) -> bool:
         """Have the servers in a plan tell of themselves, within a moment.
@@ -104,7 +112,7 @@ class AtHome:
         now, unmet = time.monotonic(), []
         routes = list(self._worth(planned))
         for route in routes:
-            if self._is_due(route, now) and (address := await self.address(route)):
+            if self._due_at(route) <= now and (address := await self.address(route)):
                 wanted_now = self._of(route).waited_for
                 task = self._ask(route, address)
                 unmet += [task] if wanted_now else []
@@ -182,6 +190,7 @@ class AtHome:
         if known.learnt.loaded is False and not known.early:
             # It has loaded the model for this call, and can say its window now.
             known.early, known.again = True, 0.0
+            self._news += 1
         windows = (known.learnt.context,) if known.learnt.context else server.usual_windows
         window = _filled(windows, usage.prompt_tokens, lanes)
         if window is None:
@@ -206,18 +215,20 @@ class AtHome:
         """Ask nothing any more."""
         await end(self._asking.values())
 
-    def _is_due(self, route: Route, now: float) -> bool:
+    def _due_at(self, route: Route) -> float:
+        """Return when the server of ``route`` is to be asked again (monotonic seconds)."""
         server = route.endpoint.server
         if server is None or not server.probes:
-            return False
+            return NEVER_DUE
         known = self._known.get(_key(route))
-        return known is None or known.again <= now
+        return known.again if known is not None else 0.0
 
     def _of(self, route: Route) -> _Known:
         found = self._known.get(_key(route))
         if found is None:
             if len(self._known) >= KNOWN_MAX:
                 self._known.clear()
+            self._news += 1
             probes = route.endpoint.server.probes if route.endpoint.server is not None else ()
             unsure = any("remote" in probe.finds for probe in probes)
             found = self._known[_key(route)] = _Known(Learnt(silent=unsure))
@@ -254,6 +265,7 @@ class AtHome:
         known.learnt, known.at = together([learnt, before]), now
         known.early = known.early and not learnt.loaded
         owner = self._setup.providers.get(route.provider) if self._setup is not None else None
+        self._news += 1
         if self._setup is not None and owner is not None and owner.endpoint is route.endpoint:
             self._setup.learn(route.name, known.learnt)
 

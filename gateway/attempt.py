@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
 from functools import lru_cache
 from types import MappingProxyType
+from typing import Any
+
+from msgspec import Struct, field
 
 from billing.ledger import Entry
 from billing.limits import FREE, Hold
-from billing.opened import NO_SLOT, Opened
+from billing.opened import NO_SLOT
 from gateway.call import Call
 from gateway.front import Headers, plain_header
 from gateway.home_meter import Took
@@ -26,8 +28,7 @@ LOST_MAX_CHARS = 1000
 MARKS = MappingProxyType({"shadow": "s", "judge": "j"})
 
 
-@dataclass(slots=True, eq=False)
-class Attempt:
+class Attempt(Struct, eq=False):
     """One call to one host, as far as it has come. ``began`` is monotonic seconds.
 
     ``endpoint`` is the route's address with the key that was chosen; ``purpose`` as in the ledger.
@@ -62,7 +63,7 @@ class Attempt:
     reader: Reader | Translated | None = None
     notes: list[str] = field(default_factory=list)
     upstream_id: str = ""
-    beginning: Opened | None = None
+    beginning: dict[str, Any] | None = None
     slot: int = NO_SLOT
     plan: str = ""
     took: Took | None = None

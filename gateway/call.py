@@ -8,8 +8,9 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
+
+from msgspec import Struct
 
 from billing.budgets import Holder
 from billing.limits import Hold
@@ -27,18 +28,15 @@ from providers.wires.wire import BadRequestError, Json, Peek, Wire
 from routing.expected import COLD, Warm
 from routing.facts import UNKNOWN_MONEY, RequestFacts
 from routing.plan import Plan
-from routing.policy import LabelError
 from routing.route import Route, Size, money
-from routing.wish import ASKABLE, Wish
 
 NO_TEXT = frozenset({"images", "files", "audio"})
 # No host gives so many answers to one call, nor searches so often for it.
 ANSWERS_MAX, SEARCHES_MAX = 10**6, 10**4
-TAGS_MAX, TAG_MAX_CHARS, SESSION_MAX_CHARS, USER_MAX_CHARS = 16, 64, 128, 128
+USER_MAX_CHARS = 128
 
 
-@dataclass(slots=True)
-class Call:
+class Call(Struct, eq=False):
     """One admitted request: what every attempt at it needs.
 
     ``candidates`` is what the config says of the model asked for, ``decision`` how its routes were
@@ -66,7 +64,7 @@ class Call:
     decision: str
     owing: Owing = NOT_OWING
     conversation: bytes | None = None
-    warm: Mapping[str, Warm] = field(default_factory=lambda: COLD)
+    warm: Mapping[str, Warm] = COLD
 
     @property
     def user(self) -> str:
@@ -101,16 +99,6 @@ class Call:
         if policy.counts_money(self.facts):
             cost = money(route, datetime.now(UTC), self.size)
         return policy.judge(self.facts, route.facts, cost).allowed
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What a request's headers say of itself."""
-
-    label: str | None
-    tags: frozenset[str]
-    session: str
-    prefer: Wish | None
 
 
 def holder(principal: Principal, facts: RequestFacts, peek: Peek) -> Holder:
@@ -181,56 +169,6 @@ def lanes_of(
         labels=setup.policy.labels,
         sole_issuer=routes[0].name if len(routes) == 1 else "",
     )
-
-
-def asked_for(headers: Mapping[bytes, bytes]) -> Asked:
-    """Read the ``x-entrepot-*`` request headers. Raises ``Refusal``."""
-    label = headers.get(b"x-entrepot-label")
-    names = headers.get(b"x-entrepot-tags", b"").decode("latin-1").split(",")
-    tags = frozenset(name.strip() for name in names if name.strip())
-    if len(tags) > TAGS_MAX or any(len(tag) > TAG_MAX_CHARS for tag in tags):
-        raise Refusal(
-            "invalid_request",
-            f"x-entrepot-tags takes at most {TAGS_MAX} tags of {TAG_MAX_CHARS} characters",
-            param="x-entrepot-tags",
-        )
-    session = headers.get(b"x-entrepot-session", b"").decode("latin-1")
-    prefer = headers.get(b"x-entrepot-prefer", b"").decode("latin-1") or None
-    if prefer is not None and prefer not in ASKABLE:
-        raise Refusal(
-            "invalid_request",
-            f"x-entrepot-prefer must be one of {', '.join(ASKABLE)}, not {prefer[:40]!r}",
-            param="x-entrepot-prefer",
-        )
-    return Asked(
-        label.decode("latin-1").strip() if label else None,
-        tags,
-        session[:SESSION_MAX_CHARS],
-        ASKABLE[prefer] if prefer is not None else None,
-    )
-
-
-def request_facts(
-    setup: Setup, principal: Principal, headers: Mapping[bytes, bytes], model: str
-) -> tuple[RequestFacts, Asked]:
-    """Return what policy may know of a request. Raises ``Refusal`` for a label that is none."""
-    asked = asked_for(headers)
-    try:
-        label = setup.policy.raise_label(principal.label, asked.label, asked.tags)
-    except LabelError as fault:
-        raise Refusal("invalid_request", str(fault), param="x-entrepot-label") from None
-    if not setup.may_ask(principal, model):
-        raise Refusal(
-            "unknown_model",
-            f"key {principal.name!r} may not use model {model!r}; it may use: "
-            f"{', '.join(sorted(principal.models or ()))}",
-            param="model",
-        )
-    client = headers.get(b"user-agent", b"").decode("latin-1")
-    candidates = setup.candidates(model)
-    entry = candidates.entry if candidates is not None else ""
-    facts = RequestFacts(label, principal.team, principal.name, asked.tags, model, client, entry)
-    return facts, asked
 
 
 def goes_on(candidates: Candidates, peek: Peek, wire: Wire) -> bool:

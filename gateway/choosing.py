@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from difflib import get_close_matches
@@ -19,7 +19,7 @@ from gateway.setup import Candidates, Setup
 from providers import tokens
 from providers.wires.wire import Peek
 from routing import route as routes
-from routing.expected import Expected, View
+from routing.expected import Expected, View, Warm
 from routing.facts import RequestFacts
 from routing.outlook import Outlook
 from routing.plan import Dropped, Plan, plan
@@ -66,15 +66,18 @@ def consider(
 
 
 def view_of(
-    house: House, facts: RequestFacts, peek: Peek, size: Size, raw: bytes, key: bytes | None
+    house: House,
+    facts: RequestFacts,
+    peek: Peek,
+    size: Size,
+    raw: bytes,
+    warm: Mapping[str, Warm],
 ) -> View:
-    """Return what an order looks at for one request, of the conversation ``key``."""
-    now = datetime.now(UTC)
+    """Return what an order looks at for one request; ``warm`` is which routes have it cached."""
     output = house.answers.expect(facts.key, peek.model, peek.n, size.output_tokens)
     expected = Expected(tokens.estimate(peek.text_bytes), output, *cache_marks(raw))
-    warm = house.affinity.warm(key, now)
     shadow = house.windows.shadow
-    return View(now, expected, house.outlook.speed, warm, house.draw(), shadow)
+    return View(datetime.now(UTC), expected, house.outlook.speed, warm, house.draw(), shadow)
 
 
 def no_route(planned: Plan) -> Refusal:
@@ -147,10 +150,11 @@ async def set_aside(
         planned = _priced(planned, costs)
     likely = tokens.estimate(peek.text_bytes) + (size.output_tokens or 0)
     while True:
-        known = [usd for route in planned.routes if (usd := costs.get(route.name)) is not None]
-        most = max(known, default=None) if is_bound else 0
-        if is_bound and planned.routes and most is None:
-            most = 0  # allowed without a price: it is counted when it is known
+        most: int | None = 0
+        if is_bound:
+            known = [usd for route in planned.routes if (usd := costs[route.name]) is not None]
+            # Allowed without a price: it is counted when it is known.
+            most = max(known, default=0 if planned.routes else None)
         try:
             return planned, await limits.hold(who, likely, most, rated=rated)
         except OverLimitError as over:

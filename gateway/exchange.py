@@ -13,8 +13,9 @@ from gateway.attempts import attempts
 from gateway.call import Call, new_id
 from gateway.entrance import Entrance
 from gateway.errors import Refusal
-from gateway.front import ClientGoneError, Receive, Send, headers_of, send_refusal
+from gateway.front import ClientGoneError, Receive, Send, send_refusal
 from gateway.house import House
+from gateway.presence import Presence
 from gateway.record import Record
 from gateway.route_holds import overran
 from gateway.shadowing import drawn, follow
@@ -35,9 +36,9 @@ async def run(
     house.in_flight += 1
     try:
         # who, what, may, where, hold
-        call = await admit(house, entrance, headers_of(scope["headers"]), receive, record)
+        call = await admit(house, entrance, scope, receive, record)
         # try, answer, settle
-        await _serve(house, call, receive, send)
+        await _serve(house, call, scope, receive, send)
     except Refusal as refusal:
         await _refuse(send, entrance.wire, record, refusal)
     except ClientGoneError:
@@ -74,31 +75,23 @@ def _ours(record: Record) -> Refusal:
     )
 
 
-async def _serve(house: House, call: Call, receive: Receive, send: Send) -> None:
-    task = asyncio.current_task()
+async def _serve(
+    house: House, call: Call, scope: MutableMapping[str, Any], receive: Receive, send: Send
+) -> None:
     shadow = drawn(house, call)
     if shadow is not None:
         send = shadow.listening(send)
-    watcher = asyncio.ensure_future(_watch(receive, call.record, task))
+    presence = Presence(call.record, scope, receive)
     try:
         await (call.entrance.answer or attempts)(house, call, send)
     except asyncio.CancelledError:
-        if task is None or not watcher.done():
+        if not presence.ended_it():
             raise
-        task.uncancel()
         call.record.status = CLIENT_CLOSED
     finally:
-        watcher.cancel()
+        presence.close()
         used = sum(e.prompt_tokens + e.completion_tokens for e in call.record.attempts)
         overran(house, call, call.hold.settle(call.record.most_pico, used))
         call.owing.settle(call.record.most_pico)
         if shadow is not None:
             follow(house, call, shadow)
-
-
-async def _watch(receive: Receive, record: Record, task: asyncio.Task[Any] | None) -> None:
-    # Without somebody waiting on receive() a server never learns that its client has gone.
-    while (await receive())["type"] != "http.disconnect":
-        pass
-    if task is not None and not record.answered:
-        task.cancel()

@@ -20,6 +20,9 @@ JSON = (b"content-type", b"application/json")
 # still writing gets to read the answer; past it the connection is closed on it.
 DISCARD_MAX_BYTES = 64 * 1024 * 1024
 BODY_WITHIN_S = 60.0
+# What our own server says of a request beside ASGI: its whole body, where that is there already,
+# and by whom to be told that the client has gone.
+BODY, GONE = "entrepot.body", "entrepot.gone"
 
 
 # What raises a label: where one of them comes twice, none is passed over.
@@ -43,6 +46,12 @@ def headers_of(pairs: Sequence[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
 
 class ClientGoneError(Exception):
     """The client closed its connection in the middle of its request, or takes no more answer."""
+
+
+def body_at_hand(scope: Message) -> bytes | None:
+    """Return the request's body where the server has it whole already; else None."""
+    extensions = scope.get("extensions")
+    return extensions.get(BODY) if extensions else None
 
 
 async def read_body(receive: Receive, most_bytes: int, declared: bytes | None) -> bytes:

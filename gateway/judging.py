@@ -7,7 +7,9 @@ not see the request must not judge it. Its word stands in its own entry of the l
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, fields, replace
+from dataclasses import replace
+
+from msgspec.structs import replace as copied
 
 from gateway.call import Call, size_of
 from gateway.choosing import candidates_for
@@ -34,15 +36,14 @@ INSTRUCTION = (
 OPPOSITE = {"better": "worse", "worse": "better", "same": "same"}
 
 
-@dataclass(slots=True, kw_only=True)
-class _Judging(Call):
+class _Judging(Call, kw_only=True, eq=False):
     """A judge's call: what is kept from ``judged``, the call whose answers it reads, it is too."""
 
     judged: Call
 
     def may(self, route: Route) -> bool:
         """Whether policy lets both calls go to ``route``, at the size of this one."""
-        both = (Call.may(call, route) for call in (self, replace(self.judged, size=self.size)))
+        both = (Call.may(call, route) for call in (self, copied(self.judged, size=self.size)))
         return all(both)
 
 
@@ -115,7 +116,7 @@ def _asking(call: Call, judge: str, question: str) -> _Judging:
         "max_tokens": ROOM_TO_THINK if thinks else ROOM,
     }
     peek = wire.front.peek(body, len(question.encode()) + len(INSTRUCTION), "")
-    told = replace(
+    told = copied(
         call,
         wire=wire,
         record=Record(call.record.request_id, time.perf_counter(), wire.name),
@@ -125,7 +126,7 @@ def _asking(call: Call, judge: str, question: str) -> _Judging:
         body=body,
         peek=peek,
         candidates=given,
-        lanes=replace(lanes_for(call, wire, body, peek), has_state=False),
+        lanes=copied(lanes_for(call, wire, body, peek), has_state=False),
         size=size_of(peek),
     )
-    return _Judging(**{f.name: getattr(told, f.name) for f in fields(Call)}, judged=call)
+    return _Judging(**{name: getattr(told, name) for name in Call.__struct_fields__}, judged=call)

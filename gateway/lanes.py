@@ -8,9 +8,10 @@ that, and then it stands behind those that leave out nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import msgspec
+from msgspec import field
 from msgspec.structs import replace as copied
 
 from gateway import schema_emulation
@@ -74,8 +75,7 @@ class Cannot:
     reason: str
 
 
-@dataclass(slots=True)
-class Lanes:
+class Lanes(msgspec.Struct, eq=False):
     """The lanes of one request, made when they are asked for and kept.
 
     ``rewritten``: what is asked is not the client's body any more, which so is not passed on.
@@ -114,6 +114,8 @@ class Lanes:
         dialect, relay = route.dialects.get(self.wire.name), self.wire.relay
         if dialect is None or relay is None or self.peek.json_stream:
             return False
+        if dialect.quiet and not self.peek.needs:
+            return True
         if dialect.cases:
             dialect = self._holding(dialect)
         # What a request needs decides between wires, and whether the host can do it at all.
@@ -139,7 +141,7 @@ class Lanes:
 
     def with_request(self, request: ir.Request) -> Lanes:
         """Return the lanes of another request in the place of this one, all of them translated."""
-        other = replace(self, has_state=False, _neutral=request, _made={}, _conditions={})
+        other = copied(self, has_state=False, _neutral=request, _made={}, _conditions={})
         other.rewritten = True
         return other
 
@@ -397,7 +399,10 @@ def able(planned: Plan, lanes: Lanes) -> Plan:
     is written when its turn comes. Raises ``Refusal`` where none is left.
     """
     # Most calls: nothing is left out on the way, and a lane is made when its turn comes.
-    if all(map(lanes.relays, planned.routes)):
+    for route in planned.routes:
+        if not lanes.relays(route):
+            break
+    else:
         return planned
     dropped: list[Dropped] = []
     faults: list[Cannot] = []

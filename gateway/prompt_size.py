@@ -16,10 +16,10 @@ _WORD = re.compile(r"\w+")
 _SIGNS = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]{8}")
 
 # Fields by which a prompt is longer at its host than here: kept turns, templates, searches.
-OPEN_FIELDS = (
+OPEN_FIELDS = frozenset({
     "previous_response_id", "conversation", "web_search_options", "search_parameters",
     "plugins", "context_management", "cachedContent", "cached_content", "mcp_servers", "container",
-)  # fmt: skip
+})  # fmt: skip
 # Tools of the client's own, by the words that wires have for their type.
 OWN_TOOLS = frozenset({None, "function", "custom"})
 OWN_DECLARATIONS = frozenset({"functionDeclarations", "function_declarations"})
@@ -27,11 +27,13 @@ OWN_DECLARATIONS = frozenset({"functionDeclarations", "function_declarations"})
 
 def is_open(body: Json, wire: str) -> bool:
     """Whether a host may read more than what a body has: turns, templates, what it searches for."""
-    if any(body.get(name) for name in OPEN_FIELDS):
+    if not OPEN_FIELDS.isdisjoint(body) and any(body.get(name) for name in OPEN_FIELDS):
         return True
     if isinstance(body.get("prompt"), dict):
         return True  # a template that the host keeps
     listed = body.get("tools")
+    if listed is None:
+        return False
     for tool in listed if isinstance(listed, list) else (listed,):
         if not isinstance(tool, dict):
             continue

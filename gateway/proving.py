@@ -24,7 +24,14 @@ def prove(setup: Setup) -> Proof:
     """
     # Apart from a setup in use: its routes may lack the prices of those that cannot be called, and
     # what the policy remembers is for real requests.
-    own = replace(setup, price_all=True, policy=replace(setup.policy), _candidates={}, _routes={})
+    own = replace(
+        setup,
+        price_all=True,
+        policy=replace(setup.policy),
+        _candidates={},
+        _routes={},
+        _standings={},
+    )
     asked = [found for name in own.config.models if (found := own.candidates(name)) is not None]
     routes = {route.name for found in asked for route in found.routes}
     known = {

@@ -7,24 +7,29 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from msgspec import Struct
+from msgspec.structs import replace as copied
 
 from gateway import detecting
 from gateway.auth import Principal
-from gateway.call import Asked, decode, lanes_of, look, request_facts, size_of
-from gateway.choosing import candidates_for, consider, view_of
-from gateway.conversations import conversation, matters
+from gateway.call import decode, lanes_of, look, size_of
+from gateway.choosing import consider, view_of
+from gateway.conversations import conversation
 from gateway.entrance import Entrance
 from gateway.house import House
 from gateway.lanes import Lanes
 from gateway.prompt_size import is_open
 from gateway.record import Record
-from gateway.setup import Candidates, Setup
+from gateway.setup import Setup, Standing
+from gateway.standing import session_of, standing
 from gateway.stored import raised
 from providers import json_body
 from providers.wires.wire import Json, Peek
 from routing.detectors.finding import Detectors
-from routing.expected import View
+from routing.expected import COLD, Warm
 from routing.facts import RequestFacts
 from routing.plan import Plan
 from routing.route import Size
@@ -33,20 +38,23 @@ from routing.route import Size
 LOOK_APART_BYTES = 64 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
-    """One request as it is judged. ``conversation`` and ``view`` are None without a choice."""
+class Question(Struct, frozen=True, eq=False):
+    """One request as it is judged; ``raw`` are the bytes of its body.
+
+    ``conversation`` is None without a choice, and ``warm`` which routes have it in their cache.
+    """
 
     setup: Setup
+    raw: bytes
     body: Json
     peek: Peek
     facts: RequestFacts
-    asked: Asked
+    standing: Standing
+    session: str
     size: Size
-    candidates: Candidates
     lanes: Lanes
     conversation: bytes | None
-    view: View | None
+    warm: Mapping[str, Warm]
 
 
 async def understood(
@@ -68,7 +76,8 @@ async def understood(
     text_bytes = len(json_body.encode(body)) if kept_under else len(raw)
     peek = look(entrance, body, text_bytes)
     record.model_asked, record.stream = peek.model, peek.stream
-    facts, asked = request_facts(setup, principal, headers, peek.model)
+    stands = standing(setup, principal, headers, peek.model)
+    facts, session = stands.facts, session_of(headers)
     facts = raised(facts, kept_under, setup.policy) if kept_under else facts
     if setup.detectors is not None:
         facts, record.detected = await _looked_through(
@@ -76,21 +85,37 @@ async def understood(
         )
     size = size_of(peek)
     if not size.is_open and is_open(body, entrance.wire.name):
-        size = replace(size, is_open=True)
-    candidates = candidates_for(setup, facts.model)
-    key = view = None
-    if matters(candidates.routes):
-        key = conversation(asked.session, headers, body, principal.name, facts.label, peek.model)
-        view = view_of(house, facts, peek, size, raw, key)
+        size = copied(size, is_open=True)
+    key, warm = None, COLD
+    if stands.chooses:
+        key = conversation(session, headers, body, principal.name, facts.label, peek.model)
+        warm = house.affinity.warm(key, datetime.now(UTC))
     lanes = lanes_of(setup, house.recall, entrance.wire, facts, body, raw, peek)
     lanes.has_state = lanes.has_state or (entrance.keep is not None and body is not sent)
-    return Question(setup, body, peek, facts, asked, size, candidates, lanes, key, view)
+    return Question(setup, raw, body, peek, facts, stands, session, size, lanes, key, warm)
 
 
 def considered(house: House, question: Question) -> Plan:
     """Plan the routes of a request by all that is known now; the plan may be empty."""
-    setup, facts, size = question.setup, question.facts, question.size
-    return consider(setup, facts, size, question.asked.prefer, house.outlook, question.view)
+    stands, facts, size = question.standing, question.facts, question.size
+    if stands.plan is not None and _is_usual(question, stands.plan) and house.outlook.is_clear:
+        return stands.plan
+    view = None
+    if stands.chooses:
+        view = view_of(house, facts, question.peek, size, question.raw, question.warm)
+    return consider(question.setup, facts, size, stands.prefer, house.outlook, view)
+
+
+def _is_usual(question: Question, planned: Plan) -> bool:
+    """Whether nothing in the request itself bears on the plan of all that are like it."""
+    stands, size, warm = question.standing, question.size, question.warm
+    if question.facts is not stands.facts:
+        return False
+    if stands.window and max(size.prompt_likely, size.prompt_least) > stands.window:
+        return False
+    # Where it is warm at the first route alone, it is there that it stays (``affinity.stay``).
+    first = planned.routes[0].name if planned.routes else ""
+    return not warm or (len(warm) == 1 and first in warm)
 
 
 async def _looked_through(

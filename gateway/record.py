@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from billing.ledger import Entry
 from billing.money import usd_text
 
 
-@dataclass(slots=True)
-class Record:
+class Record(Struct, eq=False, gc=False):
     """One client call, filled in station by station. ``began`` is monotonic seconds.
 
     ``most_pico`` is what it may have cost: where an attempt's cost is unknown, the most that it can
@@ -47,23 +47,21 @@ class Record:
 
         One that lost a race may be settled after the one that won it.
         """
-        raced = [entry for entry in self.attempts if entry.purpose != "hedge"]
-        return raced[-1] if raced else None
+        for entry in reversed(self.attempts):
+            if entry.purpose != "hedge":
+                return entry
+        return None
 
     def line(self, seconds: float) -> dict[str, Any]:
         """The exchange as one log line: no prompt, no answer, no key."""
         last = self.last
-        failed = [f"{e.provider}/{e.model}: {e.error}" for e in self.attempts if e.error]
-        more: dict[str, Any] = {"failed": failed} if failed else {}
-        if self.overrun_pico:
-            more["overrun_usd"] = usd_text(self.overrun_pico)
-        return {
+        line = {
             "event": "call",
             "id": self.request_id,
             "key": self.key,
             "wire": self.wire,
             "model": self.model_asked,
-            "route": self.route,
+            "route": f"{last.provider}/{last.model}" if last else "",
             "status": self.status,
             "code": self.code,
             "outcome": last.outcome if last else "refused",
@@ -71,5 +69,10 @@ class Record:
             "seconds": round(seconds, 4),
             "tokens_in": last.prompt_tokens if last else 0,
             "tokens_out": last.completion_tokens if last else 0,
-            **more,
         }
+        failed = [f"{e.provider}/{e.model}: {e.error}" for e in self.attempts if e.error]
+        if failed:
+            line["failed"] = failed
+        if self.overrun_pico:
+            line["overrun_usd"] = usd_text(self.overrun_pico)
+        return line

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -76,11 +75,11 @@ async def _by_server(
     if prompt is not None:
         # Of a prompt in the form of the wire it counts the template too; of its text alone not.
         exact = at.sends == "chat"
-        usage = replace(usage, input=prompt, cache_read=0, cache_write=0, cache_write_long=0)
+        usage = copied(usage, input=prompt, cache_read=0, cache_write=0, cache_write_long=0)
         least = (prompt if exact and least != (0, 0) else least[0], least[1])
         most = (prompt if exact else most[0], most[1])
     if answer is not None:
-        usage = replace(usage, output=answer, reasoning=0)
+        usage = copied(usage, output=answer, reasoning=0)
         least = (least[0], max(least[1], answer - OF_AN_ANSWER))
         if attempt.outcome == "completed":
             # All that it wrote is here.
@@ -98,7 +97,7 @@ def _may(house: House, attempt: Attempt) -> bool:
     owner = house.setup.providers.get(route.provider)
     if owner is None or owner.endpoint.base_url != route.endpoint.base_url:
         return False
-    return replace(call, setup=house.setup).may(house.setup.route(route.name))
+    return copied(call, setup=house.setup).may(house.setup.route(route.name))
 
 
 async def _prompt(house: House, attempt: Attempt, at: Tokenise, address: str) -> int | None:

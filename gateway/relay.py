@@ -9,7 +9,7 @@ spent is in the journal before the client has its last byte.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from msgspec.structs import replace as copied
@@ -154,7 +154,8 @@ def _payload(attempt: Attempt) -> bytes:
 
 
 async def _whole(house: House, attempt: Attempt, answer: Answer, send: Send, clock: _Clock) -> None:
-    clock.heard()
+    if not answer.is_here:
+        clock.heard()
     raw = whole = await answer.read(ANSWER_MAX_BYTES)
     call, lane = attempt.call, attempt.lane
     media = answer.content_type
@@ -252,35 +253,16 @@ async def _stream(
         host.read(await answer.read(ANSWER_MAX_BYTES), dialect, attempt.route.name)
         raise UpstreamError(ErrorKind.MALFORMED, "the host answered a stream without streaming")
     reader = attempt.reader = _reader(house, attempt)
-    content = False
-    while True:
-        data = await answer.chunk()
-        out = reader.feed(data) if data else reader.end()
-        if not content:
-            held += out
-            content = reader.content
-            if not content and reader.fault is None and len(held) <= HELD_MAX_BYTES:
-                continue
-            if not content and reader.fault is not None:
-                raise reader.fault
-            out = bytes(held)
-            held.clear()
-            attempt.first_content_ms = attempt.elapsed_ms()
-            _note_who(attempt, answer, data)
-            if not attempt.committed:
-                await _start_stream(attempt, send)
-            content = True
-        if reader.fault is not None:
-            if out:
-                await send({"type": "http.response.body", "body": out, "more_body": True})
-            raise reader.fault
-        if reader.done or not data:
-            break
+    out, goes_on = await _until_content(attempt, reader, answer, send, held)
+    if goes_on:
         clock.heard()
         if out:
-            clock.gives = True
+            await _give(send, out, clock)
+        out = await _flow(reader, answer, send, clock)
+    if reader.fault is not None:
+        if out:
             await send({"type": "http.response.body", "body": out, "more_body": True})
-            clock.gives = False
+        raise reader.fault
     attempt.outcome = "completed"
     if not isinstance(reader, Translated):
         _passed(house, attempt, reader)
@@ -288,7 +270,85 @@ async def _stream(
     _keep(house, attempt, out)
     attempt.call.record.answered = True
     await send({"type": "http.response.body", "body": out})
-    await _drain(answer)
+    if not answer.is_here:
+        await _drain(answer)
+
+
+async def _until_content(
+    attempt: Attempt, reader: Reader | Translated, answer: Answer, send: Send, held: bytearray
+) -> tuple[bytes, bool]:
+    """Hold back what comes before the first content; return it with that, and whether more comes.
+
+    The client's stream has begun then. Raises ``UpstreamError`` where it fails before.
+    """
+    while True:
+        data = await answer.chunk()
+        held += reader.feed(data) if data else reader.end()
+        if reader.content or (reader.fault is None and len(held) > HELD_MAX_BYTES):
+            break
+        if reader.fault is not None:
+            raise reader.fault
+    out = bytes(held)
+    held.clear()
+    attempt.first_content_ms = attempt.elapsed_ms()
+    _note_who(attempt, answer, data)
+    if not attempt.committed:
+        await _start_stream(attempt, send)
+    return out, bool(data) and reader.fault is None and not reader.done
+
+
+async def _flow(reader: Reader | Translated, answer: Answer, send: Send, clock: _Clock) -> bytes:
+    """Pass on what comes until the end or a fault; return what is to be sent with that."""
+    pour = getattr(send, "pour", None)
+    if pour is not None:
+        through = _Through(reader, clock, pour)
+        while await answer.pour(through):
+            if reader.fault is not None or reader.done:
+                return through.out
+            await _give(send, b"", clock)  # the client is slow: until it has taken what it has
+        return reader.end()
+    while data := await answer.chunk():
+        out = reader.feed(data)
+        if reader.fault is not None or reader.done:
+            return out
+        clock.heard()
+        if out:
+            await _give(send, out, clock)
+    return reader.end()
+
+
+class _Through:
+    """Takes what the host sends right as it is read, and writes it to the client, without a task.
+
+    ``out`` is what of it is left for the caller, once the stream has ended or failed.
+    """
+
+    __slots__ = ("_clock", "_pour", "_reader", "out")
+
+    def __init__(
+        self, reader: Reader | Translated, clock: _Clock, pour: Callable[[bytes], bool]
+    ) -> None:
+        self._reader = reader
+        self._clock = clock
+        self._pour = pour
+        self.out = b""
+
+    def __call__(self, data: bytes) -> bool:
+        """Return whether more of it can be taken so."""
+        reader = self._reader
+        out = reader.feed(data)
+        if reader.fault is not None or reader.done:
+            self.out = out
+            return False
+        self._clock.heard()
+        return self._pour(out) if out else True
+
+
+async def _give(send: Send, out: bytes, clock: _Clock) -> None:
+    """Send a part of a stream; while the client takes it, the silence is the client's."""
+    clock.gives = True
+    await send({"type": "http.response.body", "body": out, "more_body": True})
+    clock.gives = False
 
 
 def _passed(house: House, attempt: Attempt, reader: Reader) -> None:

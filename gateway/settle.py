@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from functools import partial
 
-from msgspec.structs import asdict
 from msgspec.structs import replace as copied
 
 from billing import pricing
@@ -130,40 +129,25 @@ def cost_bounds(attempt: Attempt, found: Used, cost: Cost) -> tuple[int | None, 
 
 
 def _entry(attempt: Attempt, found: Used, lost: Loss | None) -> Entry:
-    call, reader, lane = attempt.call, attempt.reader, attempt.lane
+    """Return the entry of an attempt: what was known, how it ended, what was used and its cost."""
+    reader, lane, usage = attempt.reader, attempt.lane, found.usage
+    cost = _cost(attempt, usage)
+    price = cost.price
+    in_least, out_least = found.least or (None, None)
+    in_most, out_most = found.most or (None, None)
+    cost_least, cost_most = cost_bounds(attempt, found, cost)
+    known = beginning(attempt)
     # Why it was made may be known late: which of two lost a race.
-    known = asdict(beginning(attempt)) | {"purpose": attempt.purpose, "plan": attempt.plan}
-    blank = Entry(
+    known["purpose"], known["plan"] = attempt.purpose, attempt.plan
+    entry = Entry(
         **known,
-        lost=",".join(lane.lost)[:LOST_MAX_CHARS],
+        lost=",".join(lane.lost)[:LOST_MAX_CHARS] if lane.lost else "",
         notes="; ".join((*lane.changed, *lane.notes, *attempt.notes))[:NOTES_MAX_CHARS],
         outcome=attempt.outcome,
         error=attempt.error,
         status=attempt.status,
         finish=reader.finish if reader is not None else attempt.finish,
-        usage_state=found.usage.state,
-        cost_pico=None,
-        cost_state="unknown",
-        first_content_ms=attempt.first_content_ms,
-        total_ms=attempt.elapsed_ms(),
-        served_model=reader.model if reader is not None else attempt.served,
-        verdict=attempt.verdict,
-        decision=call.decision,
-        energy_j=attempt.took.joules if attempt.took is not None else None,
-        moved_from=lost.moved_from if lost is not None else "",
-        cache_lost_tokens=lost.tokens if lost is not None else 0,
-        cache_lost_pico=lost.pico if lost is not None else 0,
-    )
-    return _charged(blank, attempt, found)
-
-
-def _charged(blank: Entry, attempt: Attempt, found: Used) -> Entry:
-    """Return an entry with what was used, and what that costs."""
-    usage, cost = found.usage, _cost(attempt, found.usage)
-    least, most = found.least or (None, None), found.most or (None, None)
-    cost_least, cost_most = cost_bounds(attempt, found, cost)
-    return copied(
-        blank,
+        usage_state=usage.state,
         input=usage.input,
         cache_read=usage.cache_read,
         cache_write=usage.cache_write,
@@ -177,20 +161,37 @@ def _charged(blank: Entry, attempt: Attempt, found: Used) -> Entry:
         searches=usage.searches,
         tier=usage.tier,
         reconciled=usage.reconciled,
-        tokenizer=found.tokenizer,
-        tokens_in_least=least[0],
-        tokens_in_most=most[0],
-        tokens_out_least=least[1],
-        tokens_out_most=most[1],
-        cost_least_pico=cost_least,
-        cost_most_pico=cost_most,
         cost_pico=cost.pico,
         cost_state=cost.state,
         currency=cost.currency,
         rate=cost.rate,
         native_pico=cost.native_pico,
         computed_pico=cost.computed_pico,
-        prices=cost.price.unit_prices if cost.price is not None else "",
-        price_source=cost.price.where_from if cost.price is not None else "",
-        price_date=cost.price.date if cost.price is not None else "",
+        prices=price.unit_prices if price is not None else "",
+        price_source=price.where_from if price is not None else "",
+        price_date=price.date if price is not None else "",
+        first_content_ms=attempt.first_content_ms,
+        total_ms=attempt.elapsed_ms(),
+        served_model=reader.model if reader is not None else attempt.served,
+        verdict=attempt.verdict,
+        decision=attempt.call.decision,
+        tokenizer=found.tokenizer,
+        tokens_in_least=in_least,
+        tokens_in_most=in_most,
+        tokens_out_least=out_least,
+        tokens_out_most=out_most,
+        cost_least_pico=cost_least,
+        cost_most_pico=cost_most,
+        energy_j=attempt.took.joules if attempt.took is not None else None,
+    )
+    return entry if lost is None else _moved(entry, lost)
+
+
+def _moved(entry: Entry, lost: Loss) -> Entry:
+    """Return the entry with what the conversation's move lost."""
+    return copied(
+        entry,
+        moved_from=lost.moved_from,
+        cache_lost_tokens=lost.tokens,
+        cache_lost_pico=lost.pico,
     )

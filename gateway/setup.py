@@ -29,11 +29,14 @@ from providers.catalog import Catalog
 from providers.home_server import NOTHING_LEARNT, Learnt
 from providers.launch import Launch
 from routing.detectors.finding import Detectors
+from routing.facts import RequestFacts
+from routing.plan import Plan
 from routing.policy import Policy
 from routing.route import Route
 from routing.wish import LISTED, Wish
 
 CANDIDATES_MAX = 4096
+STANDINGS_MAX = 1024
 NO_TEAM = "none"
 
 
@@ -49,6 +52,33 @@ class Candidates:
     wish: Wish = LISTED
     entry: str = ""
     form: ModelForm | None = None
+
+
+@dataclass(slots=True)
+class Standing:
+    """What a request's key, its headers and its model say, whatever its body is.
+
+    ``plan`` is the plan of its routes where neither its body nor the moment bears on their order,
+    but for a prompt of over ``window`` tokens (0: none is too long) and for routes in trouble; None
+    where they do. ``quiet`` are the wires on which each route of it takes any client's body as it
+    is, but for what it needs of a host. ``decision`` is that plan in the ledger's form, "" until it
+    was wanted. ``calm`` is until when no server at home in it has to be asked anything (monotonic
+    seconds), as of the news with that number.
+    """
+
+    facts: RequestFacts
+    prefer: Wish | None
+    candidates: Candidates
+    chooses: bool
+    plan: Plan | None
+    window: int
+    quiet: frozenset[str]
+    decision: str = ""
+    calm: tuple[int, float] = (0, 0.0)
+
+
+# The key's name, the model, and the headers x-entrepot-label, -tags, -prefer and user-agent.
+StandingKey = tuple[str, str, bytes | None, bytes | None, bytes | None, bytes | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +119,7 @@ class Setup:
     _candidates: dict[str, Candidates | None] = field(default_factory=dict, repr=False)
     _routes: dict[str, Route] = field(default_factory=dict, repr=False)
     _learnt: dict[str, Learnt] = field(default_factory=dict, repr=False)
+    _standings: dict[StandingKey, Standing] = field(default_factory=dict, repr=False)
 
     def candidates(self, asked: str) -> Candidates | None:
         """Return who may be asked for ``asked``: a model, an alias, a route, or ``any/MODEL``."""
@@ -138,6 +169,20 @@ class Setup:
         self._learnt[name] = learnt
         self._routes.pop(name, None)
         self._candidates.clear()
+        for standing in self._standings.values():
+            # Requests that are under way hold them still.
+            standing.plan = None
+        self._standings.clear()
+
+    def standing(self, key: StandingKey) -> Standing | None:
+        """Return what was kept under ``key``; None where nothing was, or a server told news."""
+        return self._standings.get(key)
+
+    def stand(self, key: StandingKey, standing: Standing) -> None:
+        """Keep ``standing`` for the next request that is alike."""
+        if len(self._standings) >= STANDINGS_MAX:
+            self._standings.clear()
+        self._standings[key] = standing
 
     def may_ask(self, principal: Principal, model: str) -> bool:
         """Whether the principal's key allows this model name."""

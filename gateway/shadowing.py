@@ -8,7 +8,7 @@ one is named, has read it. What could act twice (tools that the host runs itself
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from msgspec.structs import replace as copied
 
@@ -108,4 +108,4 @@ def _copy(call: Call) -> Call:
         if any(tool.kind == "hosted" for tool in tools):
             raise NotAskedError("hosted_tools")
     record = Record(call.record.request_id, time.perf_counter(), call.record.wire)
-    return replace(call, body=body, peek=peek, lanes=lanes, record=record)
+    return copied(call, body=body, peek=peek, lanes=lanes, record=record)

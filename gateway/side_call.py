@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
+
+from msgspec.structs import replace as copied
 
 from billing.limits import Both, Hold, OverLimitError, StateAwayError
 from gateway.asking import asked
@@ -90,7 +91,7 @@ async def ready(
     if endpoint is None:
         hold.settle(0, 0)
         raise NotAskedError("health")
-    told = replace(
+    told = copied(
         call, plan=planned, hold=hold, decision=explain.compact(planned, call.facts, policy)
     )
     return Attempt(told, route, lane, number, endpoint, purpose)

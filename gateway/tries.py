@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from gateway.at_home import UnfitError
 from gateway.call import Call
@@ -14,8 +15,7 @@ from routing import retry
 from routing.route import Route
 
 
-@dataclass(slots=True)
-class Tries:
+class Tries(Struct, eq=False):
     """The attempts at one call. ``total_at``, when it must be over, is loop time.
 
     ``passed`` are the routes that were not asked, with the seconds until they may be.

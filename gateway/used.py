@@ -8,7 +8,10 @@ most that the host can have made of the request. *Missing*: it went out, and not
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from gateway import prompt_size
 from gateway.attempt import Attempt
@@ -35,8 +38,7 @@ NO_TEXT = frozenset({"images", "files", "audio"})
 Bound = tuple[int, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Used:
+class Used(Struct, frozen=True):
     """The tokens of an attempt. ``least`` and ``most`` are (in, out).
 
     None in them is no known bound; both are None as a whole where the host reported the figures,

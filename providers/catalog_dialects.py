@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from decimal import Decimal
 from itertools import chain, combinations
 from types import MappingProxyType
@@ -90,17 +90,26 @@ def _made(said: Mapping[str, Any]) -> Dialect:
     bounds = (*values.get("drops", ()), *allows, *clamps)
     fills = bool(values.get("defaults") or values.get("sets"))
     if not (rename or bounds or fills):
-        return Dialect(**values)
+        return _listened(Dialect(**values))
     # A name that is put otherwise never reaches the host, which refuses the other spelling.
     values["refuses"] = values.get("refuses", frozenset()).difference(rename)
     theirs = {path[0] for path in (*allows, *(path for path in clamps if clamps[path].alters))}
     ours = {name for name, place in rename.items() if place.split(".")[0] in theirs}
-    return Dialect(
-        **values,
-        watched=frozenset(theirs | ours),
-        touched=frozenset({*rename, *(path[0] for path in bounds)}),
-        fills=fills,
+    return _listened(
+        Dialect(
+            **values,
+            watched=frozenset(theirs | ours),
+            touched=frozenset({*rename, *(path[0] for path in bounds)}),
+            fills=fills,
+        )
     )
+
+
+def _listened(dialect: Dialect) -> Dialect:
+    """Return ``dialect`` with whether anything of a body can be too much for it."""
+    takes_all = dialect.structured == "schema" and dialect.forced_tools and dialect.named_tools
+    bounded = dialect.refuses or dialect.watched or dialect.max_stops is not None or dialect.cases
+    return replace(dialect, quiet=takes_all and dialect.thinking_off and not bounded)
 
 
 def _said(form: DialectFields) -> dict[str, Any]:

@@ -51,7 +51,8 @@ class Dialect:
     ``stream``; ``under`` gives the dialect that then holds, of the ``variants`` that were made
     ready by these ``conditions``. ``watched`` are a body's fields without any of which nothing in
     it can have a value that the host does not take, ``touched`` those without any of which nothing
-    in it has to be put otherwise, unless something ``fills`` in what is not there.
+    in it has to be put otherwise, unless something ``fills`` in what is not there; ``quiet``: no
+    body at all has anything that the host refuses or does not take.
     ``structured`` is what of ``response_format`` and its like the host keeps: a JSON schema, any
     JSON, or nothing.
     ``forced_tools`` False: a call cannot be required, nor a tool named; ``named_tools`` False: only
@@ -117,6 +118,7 @@ class Dialect:
     watched: frozenset[str] = frozenset()
     touched: frozenset[str] = frozenset()
     fills: bool = False
+    quiet: bool = False
     structured: Literal["schema", "json", "none"] = "schema"
     forced_tools: bool = True
     named_tools: bool = True

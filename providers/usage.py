@@ -7,9 +7,11 @@ another: ``prompt_tokens`` and ``completion_tokens`` are their sums.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 UsageState = Literal["reported", "estimated", "missing", "none"]
 # reported by the host; estimated by us; missing (consumed, nobody knows how much); none consumed.
@@ -28,8 +30,7 @@ BUCKETS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(Struct, frozen=True):
     """Tokens of one attempt; every bucket is at least 0 and no token stands in two of them.
 
     ``output`` is what the reader sees, without ``reasoning``. ``stated_usd`` is the charge that the
@@ -89,6 +90,9 @@ USUAL_TIERS = frozenset(
 
 def believed(usage: Usage) -> Usage:
     """Return ``usage`` as the ledger may have it: an absurd figure is cut, and contradicts."""
+    # None of them is below zero, so that none is over what all of them come to.
+    if usage.prompt_tokens + usage.completion_tokens + usage.searches <= TOKENS_MAX:
+        return usage
     figures = {name: getattr(usage, name) for name in (*BUCKETS, "searches")}
     if max(figures.values()) <= TOKENS_MAX:
         return usage

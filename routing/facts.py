@@ -73,6 +73,10 @@ UNKNOWN_MONEY = Money()
 NO_MONEY = Money(Decimal(0), Decimal(0), Decimal(0), Decimal(0))
 
 
+# Label, team, key, tags, model and entry of a request.
+Asker = tuple[str, str, str, frozenset[str], str, str | None]
+
+
 @dataclass(frozen=True, slots=True)
 class RequestFacts:
     """The facts of one request: who asks, how sensitive it is, and what for.
@@ -81,6 +85,7 @@ class RequestFacts:
     ``client`` is the program as it names itself, "" where it does not; None: whichever it may be.
     ``entry`` is the model of the config that answers to the name, aliases followed, "" where a
     route itself was asked for; None is not said: then what is asked of any model is asked of it.
+    ``asker`` is all of it that decides which rules are for the request.
     """
 
     label: str
@@ -90,3 +95,9 @@ class RequestFacts:
     model: str
     client: str | None = None
     entry: str | None = None
+    asker: Asker = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Put together once what decides which rules are for the request."""
+        asker = (self.label, self.team, self.key, self.tags, self.model, self.entry)
+        object.__setattr__(self, "asker", asker)

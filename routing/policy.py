@@ -15,7 +15,7 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
 
-from routing.facts import UNKNOWN_MONEY, Money, RequestFacts, RouteFacts
+from routing.facts import UNKNOWN_MONEY, Asker, Money, RequestFacts, RouteFacts
 from routing.policy_form import (
     FactsForm,
     PolicyError,
@@ -40,7 +40,6 @@ from routing.rules import (
 
 DAY_S = 86_400
 _REMEMBERED = 4096  # verdicts kept; a client chooses its tags, so there is a bound
-_Asked = tuple[str, str, str, frozenset[str], str, str | None]
 _Limits = tuple[tuple[str, Limit], ...]  # each with its rule's name
 
 
@@ -64,6 +63,18 @@ class Verdict:
 
 
 ALLOWED = Verdict(True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Applying:
+    """The rules that are for one asker, the order that they ask for, and whether they limit money.
+
+    ``limits`` are theirs, each with its rule's name.
+    """
+
+    rules: tuple[Rule, ...]
+    prefer: Prefer | None
+    limits: _Limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +105,8 @@ class Policy:
     groups: Mapping[str, frozenset[str]]
     ages: bool = False
     tag_labels: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    _rules_of: dict[_Asked, tuple[Rule, ...]] = field(default_factory=dict, init=False, repr=False)
-    _verdicts: dict[tuple[_Asked, int, int], tuple[RouteFacts, Verdict, _Limits]] = field(
+    _rules_of: dict[Asker, _Applying] = field(default_factory=dict, init=False, repr=False)
+    _verdicts: dict[tuple[Asker, int, int], tuple[RouteFacts, Verdict, _Limits]] = field(
         default_factory=dict, init=False, repr=False
     )
 
@@ -119,22 +130,27 @@ class Policy:
 
     def applies(self, request: RequestFacts) -> tuple[Rule, ...]:
         """Return the rules that are for ``request``, in the order of the file."""
-        asked = _asked(request)
-        rules = self._rules_of.get(asked)
-        if rules is None:
+        return self._applying(request).rules
+
+    def _applying(self, request: RequestFacts) -> _Applying:
+        found = self._rules_of.get(request.asker)
+        if found is None:
             rules = tuple(rule for rule in self.rules if rule.which.holds(request))
+            prefer = next((rule.prefer for rule in rules if rule.prefer), None)
+            limits = tuple((rule.name, limit) for rule in rules for limit in rule.limits)
+            found = _Applying(rules, prefer, limits)
             if len(self._rules_of) >= _REMEMBERED:
                 self._rules_of.clear()
-            self._rules_of[asked] = rules
-        return rules
+            self._rules_of[request.asker] = found
+        return found
 
     def preference(self, request: RequestFacts) -> Prefer | None:
         """Return the order that the first rule with a wish asks for, if any."""
-        return next((rule.prefer for rule in self.applies(request) if rule.prefer), None)
+        return self._applying(request).prefer
 
     def counts_money(self, request: RequestFacts) -> bool:
         """Tell whether a rule limits what ``request`` may cost, so that judging needs money."""
-        return any(rule.limits for rule in self.applies(request))
+        return bool(self._applying(request).limits)
 
     def judge(
         self, request: RequestFacts, route: RouteFacts, money: Money = UNKNOWN_MONEY
@@ -146,13 +162,12 @@ class Policy:
         """
         # By identity: two settings may know different facts under one route's name. The route is
         # kept beside its verdict, so that its id stays its own.
-        seen = (_asked(request), id(route), int(time.time() // DAY_S) if self.ages else 0)
+        seen = (request.asker, id(route), int(time.time() // DAY_S) if self.ages else 0)
         found = self._verdicts.get(seen)
         if found is None:
-            rules = self.applies(request)
-            verdict = next(self._fact_breaches(request, rules, route), ALLOWED)
-            limits = tuple((rule.name, limit) for rule in rules for limit in rule.limits)
-            found = (route, verdict, limits)
+            applying = self._applying(request)
+            verdict = next(self._fact_breaches(request, applying.rules, route), ALLOWED)
+            found = (route, verdict, applying.limits)
             if len(self._verdicts) >= _REMEMBERED:
                 self._verdicts.clear()
             self._verdicts[seen] = found
@@ -176,18 +191,6 @@ class Policy:
                 breach = asked.breach(route)
                 if breach is not None:
                     yield _refused(rule, breach)
-
-
-def _asked(request: RequestFacts) -> _Asked:
-    """Return what of a request decides which rules are for it."""
-    return (
-        request.label,
-        request.team,
-        request.key,
-        request.tags,
-        request.model,
-        request.entry,
-    )
 
 
 def compile_policy(form: PolicyForm) -> Policy:

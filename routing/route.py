@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from types import MappingProxyType
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace as copied
 
 from billing import pricing
 from billing.price import Price
@@ -101,8 +104,7 @@ class Route:
         return endpoint.quota if self.shares_limits else f"{endpoint.quota}/{self.model}"
 
 
-@dataclass(frozen=True, slots=True)
-class Size:
+class Size(Struct, frozen=True):
     """The most tokens of a request; ``output_tokens`` (of all answers) None: the client set none.
 
     ``answers`` is how many answers are asked for at once. ``prompt_likely`` is how many tokens the
@@ -157,7 +159,7 @@ def hold_most(route: Route, now: datetime, size: Size) -> int | None:
     """
     most = ceiling(route, now, size)
     if most is None and (size.tier or size.searches):
-        return ceiling(route, now, replace(size, tier="", searches=0))
+        return ceiling(route, now, copied(size, tier="", searches=0))
     return most
 
 

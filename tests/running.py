@@ -20,6 +20,7 @@ from sqlalchemy import text
 from billing.store import Store
 from gateway.app import Gateway, opened
 from gateway.config_file import read
+from gateway.edge import Edge
 from gateway.house import House
 from gateway.setup import compile_setup
 from gateway.sight import Sight
@@ -71,6 +72,7 @@ class Running:
                 uvicorn.Config(
                     self.app,
                     port=0,
+                    http=Edge,
                     lifespan="off",
                     log_level="error",
                     access_log=False,

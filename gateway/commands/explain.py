@@ -7,15 +7,15 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway import call, choosing, detecting
+from gateway import choosing, detecting
 from gateway.auth import Principal
-from gateway.call import Asked
 from gateway.commands import past_request
 from gateway.commands.reading import ConfigOption, load_setup
 from gateway.commands.screen import NOT_SO, WRONG_USAGE, JsonOption, fail, print_json, say
 from gateway.errors import Refusal
 from gateway.lanes import host_wire
 from gateway.setup import NO_TEAM, Setup
+from gateway.standing import request_facts, wish_of
 from providers.wires.registry import WIRES
 from providers.wires.wire import Peek
 from routing.explain import explanation, lines
@@ -23,6 +23,7 @@ from routing.facts import RequestFacts
 from routing.plan import Plan
 from routing.policy_form import nearest
 from routing.route import Size
+from routing.wish import Wish
 
 # Only a rule on what a request may cost looks at its size.
 PROMPT_TOKENS = 1000
@@ -68,10 +69,10 @@ def run(
     asker = _asker(setup, key)
     if team is not None:
         asker = replace(asker, team=team)
-    request, asked = _facts(setup, asker, model, label, tag or [], prefer)
+    request, wish = _facts(setup, asker, model, label, tag or [], prefer)
     detected, request = _detected(setup, request, text.read() if text is not None else None)
     try:
-        planned = choosing.consider(setup, request, Size(PROMPT_TOKENS, max_tokens), asked.prefer)
+        planned = choosing.consider(setup, request, Size(PROMPT_TOKENS, max_tokens), wish)
     except Refusal as fault:
         fail(fault.message, NOT_SO)
     found = explanation(planned, request, setup.policy)
@@ -140,14 +141,14 @@ def _facts(
     label: str | None,
     tags: list[str],
     prefer: str | None,
-) -> tuple[RequestFacts, Asked]:
+) -> tuple[RequestFacts, Wish | None]:
     """Return what the gateway itself would make of such a request's headers."""
     said = {b"x-entrepot-label": label, b"x-entrepot-prefer": prefer}
     said[b"x-entrepot-tags"] = ",".join(tags)
     headers = {name: value.encode("latin-1", "replace") for name, value in said.items() if value}
     try:
-        facts, asked = call.request_facts(setup, asker, headers, model)
+        facts = request_facts(setup, asker, headers, model)
         # Which program would ask is not said here, and only a plan's terms want to know.
-        return replace(facts, client=None), asked
+        return replace(facts, client=None), wish_of(headers.get(b"x-entrepot-prefer"))
     except Refusal as fault:
         fail(fault.message, NOT_SO if fault.code == "unknown_model" else WRONG_USAGE)

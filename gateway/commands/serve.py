@@ -24,6 +24,7 @@ from gateway import egress, urls
 from gateway.app import opened
 from gateway.commands.reading import ConfigOption, load_config
 from gateway.commands.screen import NOT_SO, fail, say
+from gateway.edge import Edge
 from gateway.setup import Setup, compile_setup
 from providers.guard import Guard
 
@@ -77,7 +78,7 @@ def _options() -> uvicorn.Config:
     options = uvicorn.Config(
         "",  # the application is known when its parts are open
         interface="asgi3",
-        http="httptools",
+        http=Edge,
         ws="none",
         lifespan="off",
         access_log=False,

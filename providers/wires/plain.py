@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any, NoReturn
 
 import msgspec
+from msgspec.structs import replace as copied
 
 from providers import ir
 from providers.dialect import Dialect
@@ -246,7 +247,7 @@ def _told(body: Json, dialect: Dialect) -> Tap:
     if searches:
         # What was read besides is not charged.
         charged = usage if "input_tokens" in billed else Usage()
-        usage = replace(charged, searches=searches)
+        usage = copied(charged, searches=searches)
     return Tap(
         usage=usage,
         finish="stop",

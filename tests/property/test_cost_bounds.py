@@ -9,6 +9,7 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace as copied
 
 from billing import pricing
 from billing.bands import ALWAYS, Applies
@@ -96,7 +97,7 @@ def test_the_true_cost_is_within_the_bounds_and_below_the_ceiling(
     held = pricing.ceiling(prices, NOON, *most, surcharge, tier=asked, searches=usage.searches)
     assert held is None or cost.pico <= held
     assert cost.least is None or cost.most is None or cost.least <= cost.pico <= cost.most
-    without = pricing.cost(replace(usage, searches=0), prices, when, surcharge)
+    without = pricing.cost(copied(usage, searches=0), prices, when, surcharge)
     low, high = pricing.bounds(prices, when, least, most, surcharge, asked)
     if without.pico is not None:
         assert low is None or low <= without.pico

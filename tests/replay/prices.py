@@ -12,7 +12,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from functools import cache
@@ -21,6 +21,7 @@ from tempfile import TemporaryDirectory
 from typing import Literal
 
 import genai_prices
+from msgspec.structs import replace
 
 from billing import pricing
 from billing.money import PICO_PER_USD

@@ -6,10 +6,10 @@ error event of ours can follow any of them.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from providers import tokens
 from providers.dialect import Dialect

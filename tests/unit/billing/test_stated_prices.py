@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace as copied
 
 from billing.bands import ALWAYS, Applies
 from billing.exchange import Exchange, Rate
@@ -117,7 +118,7 @@ def test_tiers_of_service_by_factor_and_by_figures() -> None:
     }
     prices = from_statement(said(above=[LONG], tiers=tiers, search="0.01"))
     long = Usage(input=300_000, searches=1)
-    assert usd(prices, replace(USED, tier="batch", input=100_000)) == "2.05"
+    assert usd(prices, copied(USED, tier="batch", input=100_000)) == "2.05"
     assert usd(prices, replace(long, tier="batch")) == "0.31", "the search at its full price"
     assert usd(prices, replace(long, tier="priority")) == "2.11"
     assert usd(prices, replace(long, tier="flex")) is None, "never the usual price"
@@ -134,9 +135,9 @@ def test_tiers_by_factor_go_with_the_band() -> None:
     rise = {"name": "dearer", "from": "2026-11-01", "input": 3, "output": 5}
     tiers = {"batch": {"factor": "0.5"}, "fast": {"input": 9, "output": 9}}
     prices = from_statement(said(bands=[rise], tiers=tiers))
-    assert usd(prices, replace(USED, tier="batch")) == "4"
-    assert usd(prices, replace(USED, tier="fast")) is None
-    assert usd(prices, replace(USED, tier="fast"), datetime(2026, 10, 1, tzinfo=UTC)) == "18"
+    assert usd(prices, copied(USED, tier="batch")) == "4"
+    assert usd(prices, copied(USED, tier="fast")) is None
+    assert usd(prices, copied(USED, tier="fast"), datetime(2026, 10, 1, tzinfo=UTC)) == "18"
 
 
 def test_a_zero_holds_in_every_tier_and_for_searches() -> None:
@@ -160,7 +161,7 @@ def test_what_adds_leaves_the_package_list_as_it_is() -> None:
     added = over(listed, PriceForm.model_validate(form).frozen())
     for usage in (Usage(input=1000), Usage(input=300_000, output=7), Usage(cache_read=5)):
         assert usd(added, usage) == usd(listed, usage)
-        half = cost(replace(usage, tier="flex"), added, NOW).pico
+        half = cost(copied(usage, tier="flex"), added, NOW).pico
         assert half is not None
         assert 2 * half == cost(usage, listed, NOW).pico
     assert usd(added, Usage(input=300_000, searches=2)) == "0.395", "0.375 and two cents"
@@ -186,7 +187,7 @@ def test_outside_of_its_time_a_statement_leaves_what_is_below() -> None:
 
 def test_a_surcharge_is_on_tokens_and_a_discount_on_everything() -> None:
     prices = from_statement(said(request="0.1", search="0.01"))
-    used = replace(USED, searches=1)
+    used = copied(USED, searches=1)
     assert usd(times(prices, D("1.1")), used) == "5.61"
     year = Applies(since=date(2026, 1, 1), until=date(2027, 1, 1))
     cheaper = changed(prices, year, D("0.85"))
@@ -197,13 +198,13 @@ def test_a_surcharge_is_on_tokens_and_a_discount_on_everything() -> None:
 
 def test_what_a_host_states_beats_our_arithmetic_and_both_are_kept() -> None:
     prices = from_statement(said())
-    found = cost(replace(USED, stated_usd=D("4.9")), prices, NOW)
+    found = cost(copied(USED, stated_usd=D("4.9")), prices, NOW)
     assert (found.pico, found.state, found.computed_pico) == (49 * 10**11, "stated", 5 * 10**12)
     fee = replace(prices, on_stated=((Applies(since=date(2026, 1, 1)), D("1.055")),))
-    assert cost(replace(USED, stated_usd=D("4.9")), fee, NOW).pico == 5_169_500_000_000
-    before = cost(replace(USED, stated_usd=D(1)), fee, datetime(2025, 1, 1, tzinfo=UTC))
+    assert cost(copied(USED, stated_usd=D("4.9")), fee, NOW).pico == 5_169_500_000_000
+    before = cost(copied(USED, stated_usd=D(1)), fee, datetime(2025, 1, 1, tzinfo=UTC))
     assert before.pico == 10**12
-    unknown = cost(replace(USED, stated_usd=D(1), tier="flex"), prices, NOW)
+    unknown = cost(copied(USED, stated_usd=D(1), tier="flex"), prices, NOW)
     assert (unknown.pico, unknown.computed_pico) == (10**12, None)
 
 

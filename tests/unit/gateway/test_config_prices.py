@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace as copied
 
 from billing.pricing import cost
 from gateway.commands import price_words
@@ -84,7 +84,7 @@ def test_discounts_and_the_fee_of_credit(tmp_config: Config) -> None:
     assert usd(cheaper, name) == listed * Decimal("0.85")
     both = {"catalog": "mistral", "api_key": "x", "discounts": [off], "surcharges": [fee]}
     assert usd(setup_of(tmp_config, both), name) == listed * Decimal("0.85") * Decimal("1.055")
-    stated = replace(USED, stated_usd=Decimal(2))
+    stated = copied(USED, stated_usd=Decimal(2))
     assert usd(setup_of(tmp_config, both), name, stated) == Decimal("2.11")
     assert usd(setup_of(tmp_config, both), "p/unheard-of", stated) == Decimal("2.11")
     own = priced({"input": 1, "output": 4}, **{k: both[k] for k in ("discounts", "surcharges")})
@@ -106,7 +106,7 @@ def test_a_committed_price_holds_for_its_time_only(tmp_config: Config) -> None:
 
 def test_what_is_free_is_so_in_every_way(tmp_config: Config) -> None:
     free = {"catalog": "mistral", "api_key": "x", "free": "a trial"}
-    usage = replace(USED, searches=3, tier="priority", image_output=5)
+    usage = copied(USED, searches=3, tier="priority", image_output=5)
     assert usd(setup_of(tmp_config, free), usage=usage) == 0
 
 
