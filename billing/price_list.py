@@ -56,6 +56,11 @@ class PriceList:
         object.__setattr__(self, "_only", only)
         object.__setattr__(self, "_days", {})
 
+    @property
+    def is_constant(self) -> bool:
+        """Whether the same price holds at every time."""
+        return self._only is not None
+
     def at(self, when: datetime) -> Price | None:
         """Return the price that holds at ``when`` (without a time zone: UTC), None for none."""
         if self._only is not None or not self.bands:

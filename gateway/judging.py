@@ -43,8 +43,8 @@ class _Judging(Call, kw_only=True, eq=False):
 
     def may(self, route: Route) -> bool:
         """Whether policy lets both calls go to ``route``, at the size of this one."""
-        both = (Call.may(call, route) for call in (self, copied(self.judged, size=self.size)))
-        return all(both)
+        judged = copied(self.judged, size=self.size, sure=())
+        return all(Call.may(call, route) for call in (self, judged))
 
 
 async def judged(house: House, call: Call, judge: str, theirs: str, shadows: str) -> None:
@@ -126,6 +126,7 @@ def _asking(call: Call, judge: str, question: str) -> _Judging:
         body=body,
         peek=peek,
         candidates=given,
+        sure=(),
         lanes=copied(lanes_for(call, wire, body, peek), has_state=False),
         size=size_of(peek),
     )

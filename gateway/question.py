@@ -24,7 +24,7 @@ from gateway.lanes import Lanes
 from gateway.prompt_size import is_open
 from gateway.record import Record
 from gateway.setup import Setup, Standing
-from gateway.standing import session_of, standing
+from gateway.standing import is_proven, prove, session_of, standing
 from gateway.stored import raised
 from providers import json_body
 from providers.wires.wire import Json, Peek
@@ -98,19 +98,22 @@ async def understood(
 def considered(house: House, question: Question) -> Plan:
     """Plan the routes of a request by all that is known now; the plan may be empty."""
     stands, facts, size = question.standing, question.facts, question.size
-    if stands.plan is not None and _is_usual(question, stands.plan) and house.outlook.is_clear:
+    usual = stands.lasts and facts is stands.facts and house.outlook.is_clear
+    within = not stands.limited or is_proven(stands, size)
+    if usual and within and stands.plan is not None and _stays(question, stands.plan):
         return stands.plan
     view = None
     if stands.chooses:
         view = view_of(house, facts, question.peek, size, question.raw, question.warm)
-    return consider(question.setup, facts, size, stands.prefer, house.outlook, view)
+    planned = consider(question.setup, facts, size, stands.prefer, house.outlook, view)
+    if usual and not question.warm and not planned.busy:
+        prove(stands, size, planned)
+    return planned
 
 
-def _is_usual(question: Question, planned: Plan) -> bool:
+def _stays(question: Question, planned: Plan) -> bool:
     """Whether nothing in the request itself bears on the plan of all that are like it."""
     stands, size, warm = question.standing, question.size, question.warm
-    if question.facts is not stands.facts:
-        return False
     if stands.window and max(size.prompt_likely, size.prompt_least) > stands.window:
         return False
     # Where it is warm at the first route alone, it is there that it stays (``affinity.stay``).

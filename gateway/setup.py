@@ -60,10 +60,13 @@ class Standing:
 
     ``plan`` is the plan of its routes where neither its body nor the moment bears on their order,
     but for a prompt of over ``window`` tokens (0: none is too long) and for routes in trouble; None
-    where they do. ``quiet`` are the wires on which each route of it takes any client's body as it
-    is, but for what it needs of a host. ``decision`` is that plan in the ledger's form, "" until it
-    was wanted. ``calm`` is until when no server at home in it has to be asked anything (monotonic
-    seconds), as of the news with that number.
+    where they do, and until a first one was made. ``lasts``: there can be such a plan. ``limited``:
+    a rule limits what it may cost, so that the plan is for sizes up to those in ``proven`` alone:
+    the most tokens in and out that were found to be within all limits, apart for requests whose
+    client sets no limit (True). ``quiet`` are the wires on which each route of the plan takes any
+    client's body as it is, but for what it needs of a host. ``decision`` is the plan in the
+    ledger's form, "" until it was wanted. ``calm`` is until when no server at home in it has to be
+    asked anything (monotonic seconds), as of the news with that number.
     """
 
     facts: RequestFacts
@@ -73,6 +76,9 @@ class Standing:
     plan: Plan | None
     window: int
     quiet: frozenset[str]
+    lasts: bool = False
+    limited: bool = False
+    proven: dict[bool, tuple[int, int]] = field(default_factory=dict)
     decision: str = ""
     calm: tuple[int, float] = (0, 0.0)
 
@@ -171,7 +177,7 @@ class Setup:
         self._candidates.clear()
         for standing in self._standings.values():
             # Requests that are under way hold them still.
-            standing.plan = None
+            standing.plan, standing.lasts = None, False
         self._standings.clear()
 
     def standing(self, key: StandingKey) -> Standing | None:

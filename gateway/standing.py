@@ -13,15 +13,18 @@ from gateway.auth import Principal
 from gateway.choosing import candidates_for
 from gateway.conversations import matters
 from gateway.errors import Refusal
-from gateway.setup import Candidates, Setup, Standing
+from gateway.setup import Setup, Standing
 from routing.facts import RequestFacts
 from routing.plan import Plan, plan
 from routing.policy import LabelError
+from routing.route import Route, Size
 from routing.wish import ASKABLE, Wish
 
 TAGS_MAX, TAG_MAX_CHARS, SESSION_MAX_CHARS = 16, 64, 128
 # Headers of more bytes in all are looked at each time: what is kept is bounded.
 KEPT_MAX_BYTES = 1024
+# By what a route is left out for what the request would cost there (``routing.rules.Limit``).
+MONEY_FACTS = frozenset({"request_usd", "price", "input price", "output price"})
 
 
 def standing(
@@ -54,25 +57,64 @@ def session_of(headers: Mapping[bytes, bytes]) -> str:
 
 def _made(setup: Setup, facts: RequestFacts, prefer: Wish | None) -> Standing:
     candidates = candidates_for(setup, facts.model)
-    planned = _settled(setup, facts, candidates, prefer)
-    routes = planned.routes if planned is not None else ()
-    window = min((route.context for route in routes if route.context), default=0)
-    quiet = [{name for name, said in one.dialects.items() if said.quiet} for one in routes]
-    wires = frozenset.intersection(*map(frozenset, quiet)) if quiet else frozenset()
-    return Standing(facts, prefer, candidates, matters(candidates.routes), planned, window, wires)
-
-
-def _settled(
-    setup: Setup, facts: RequestFacts, candidates: Candidates, prefer: Wish | None
-) -> Plan | None:
-    """Return the plan that holds for every such request, None where there is none."""
     policy = setup.policy
-    if policy.ages or policy.counts_money(facts):
-        return None
-    wish = prefer or candidates.wish
-    if (policy.preference(facts) or wish.order) != "listed":
-        return None
-    return plan(candidates.routes, wish, policy, facts, datetime.now(UTC))
+    order = policy.preference(facts) or (prefer or candidates.wish).order
+    made = Standing(facts, prefer, candidates, matters(candidates.routes), None, 0, frozenset())
+    made.limited = policy.counts_money(facts)
+    made.lasts = order == "listed" and not policy.ages
+    if made.limited:
+        # Within limits now is within limits always, where no price ever changes.
+        made.lasts = made.lasts and all(map(_has_one_price, candidates.routes))
+    elif made.lasts:
+        wish = prefer or candidates.wish
+        _stand(made, plan(candidates.routes, wish, policy, facts, datetime.now(UTC)))
+    return made
+
+
+def _has_one_price(route: Route) -> bool:
+    return bool(route.available) or (route.prices is not None and route.prices.is_constant)
+
+
+def _stand(made: Standing, planned: Plan) -> None:
+    routes = planned.routes
+    made.plan = planned
+    made.window = min((route.context for route in routes if route.context), default=0)
+    quiet = [{name for name, said in one.dialects.items() if said.quiet} for one in routes]
+    made.quiet = frozenset.intersection(*map(frozenset, quiet)) if quiet else frozenset()
+
+
+def is_proven(made: Standing, size: Size) -> bool:
+    """Whether a request of ``size`` is within every limit of money, as far as was found out.
+
+    More tokens never cost less, so that what holds of a size holds of all that are smaller.
+    """
+    known = made.proven.get(size.output_tokens is None)
+    if known is None or size.prompt_tokens > known[0] or (size.output_tokens or 0) > known[1]:
+        return False
+    return _is_plain(size)
+
+
+def prove(made: Standing, size: Size, planned: Plan) -> None:
+    """Take note that ``planned`` was made for ``size``, of a request that nothing else bears on."""
+    if not (made.lasts and made.limited and _is_plain(size)):
+        return
+    longest = max(size.prompt_likely, size.prompt_least)
+    if any(route.context is not None and longest > route.context for route in planned.routes):
+        return
+    if any(drop.why == "capability" or drop.fact in MONEY_FACTS for drop in planned.dropped):
+        return
+    if made.plan is None:
+        _stand(made, planned)
+    elif made.plan.routes != planned.routes:
+        return
+    sets_none, found = size.output_tokens is None, (size.prompt_tokens, size.output_tokens or 0)
+    known = made.proven.get(sets_none)
+    if known is None or (found[0] >= known[0] and found[1] >= known[1]):
+        made.proven[sets_none] = found
+
+
+def _is_plain(size: Size) -> bool:
+    return size.answers == 1 and not (size.tier or size.searches or size.is_open)
 
 
 def request_facts(
