@@ -67,8 +67,13 @@ crashes: .venv/dev.stamp
 providers-page: .venv/dev.stamp
 	$(PY) -m docs.providers_page
 
+# What a call, a chunk and a stream cost, beside a pass-through that does nothing: takes a quarter of an
+# hour, and needs a C compiler. PEERS="nginx rolter smg ferrogw portkey litellm" installs and adds other
+# gateways: twice as long. ARGS="--quick" is a look of a minute, ARGS="--write docs" writes the page.
+PEERS ?=
+ARGS ?=
 bench: .venv/dev.stamp
-	$(PY) -m bench.run
+	$(PY) -m bench.run --peers "$(PEERS)" $(ARGS)
 
 # The ledger at ten million entries, in both databases; takes half an hour and 20 GB.
 bench-ledger: .venv/dev.stamp

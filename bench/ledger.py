@@ -15,20 +15,22 @@ import asyncio
 import random
 import shutil
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-import aiohttp
 import msgspec
 import yaml
 from sqlalchemy import text
 
-from bench import run
+from bench import asks, config, load, mock
+from bench.processes import CORES, Process, free_port
 from billing import archive, flows, pages, removal, reports, waits
 from billing.database import reading, writing
 from billing.ledger import Entry
@@ -209,44 +211,41 @@ def sizes(store: Store, folder: Path) -> dict[str, float]:
 
 def answered(url: str, folder: Path) -> float:
     """Return how long a call takes with these rows in the ledger, as a ratio to none: medians."""
-    mock = run.free_port()
     took: dict[str, list[float]] = {"none": [], "rows": []}
-    ports: dict[str, int] = {}
-    servers = [run.start(1, "bench.mock", str(mock))]
-    try:
+    with ExitStack() as servers:
+        upstream = servers.enter_context(mock.running(mock.build(folder), folder))
+        ports: dict[str, int] = {}
         for name in took:
             own = folder / name
             own.mkdir()
-            path = run.config(own, f"http://127.0.0.1:{mock}")
+            path = config.write(own, upstream.url)
             if name == "rows":
                 whole = yaml.safe_load(path.read_text())
                 path.write_text(yaml.safe_dump({**whole, "ledger": url}))
-            ports[name] = run.free_port()
-            words = ("serve", "--config", str(path), "--port", str(ports[name]))
-            servers.append(run.start(0, "gateway.cli", *words))
-        for port in (mock, *ports.values()):
-            run.until_up(port)
+            ports[name] = port = free_port()
+            words = ("-m", "gateway.cli", "serve", "--config", str(path), "--port", str(port))
+            server = Process([sys.executable, *words], CORES.gateway, own / "said.log")
+            servers.callback(server.stop)
+            mock.until(partial(_is_up, port), server, name)
         for turn in range(ROUNDS + 1):
             for name, port in ports.items():
                 found = asyncio.run(calls(port))
                 took[name] += found if turn else []  # the first warms up
-    finally:
-        for server in servers:
-            server.terminate()
-            server.wait(10)
     return statistics.median(took["rows"]) / statistics.median(took["none"])
+
+
+def _is_up(port: int) -> bool:
+    return mock.status(port, "GET", "/healthz") == 200
 
 
 async def calls(port: int) -> list[float]:
     """Return the seconds of some calls, one after another."""
-    found = []
-    url = f"http://127.0.0.1:{port}/v1/chat/completions"
-    async with aiohttp.ClientSession() as session:
-        for _ in range(CALLS):
-            begun = time.perf_counter()
-            await run.call(session, url, "paced-chat", stream=False)
-            found.append(time.perf_counter() - begun)
-    return found
+    path, body = asks.ask("chat", "chat", "Hello")
+    request = asks.http(port, path, {"authorization": f"Bearer {config.KEY}"}, body)
+    taken = await load.serial(port, request, CALLS, 0, pause_s=0.0)
+    if taken.wrong:
+        raise SystemExit(f"{taken.wrong} of {CALLS} calls had no right answer")
+    return [answer.took_ms / 1000 for answer in taken.answers]
 
 
 def measure(url: str, folder: Path, count: int) -> dict[str, str]:

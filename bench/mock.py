@@ -1,79 +1,100 @@
-"""The upstream of the benchmark: answers at once, streams chunks paced or all at once. No framework.
-
-The path says what comes: ``/paced/on-messages/…`` is 200 chunks of the messages wire 10 ms apart,
-``/burst/…`` 2000 in one go.
-"""
+"""The upstream of the benchmark: `mock.c`, compiled here, run on the load's core, asked what it had."""
 
 from __future__ import annotations
 
-import asyncio
-import sys
+import contextlib
+import http.client
+import json
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 
-import uvloop
+from bench.processes import CORES, Process, free_port
 
-from bench.streams import CHAT_ANSWER, STREAMS, Stream
-
-PACED, BURST, GAP_S = 200, 2000, 0.01
-
-
-class Mock(asyncio.Protocol):
-    """One connection."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the transport."""
-        self.transport = transport
-        self.seen = b""
-
-    def data_received(self, data: bytes) -> None:
-        """Answer each request that is whole."""
-        self.seen += data
-        head, found, body = self.seen.partition(b"\r\n\r\n")
-        lower = head.lower()
-        length = int(lower.partition(b"content-length:")[2].split(b"\r\n")[0] or 0)
-        if not found or len(body) < length:
-            return
-        self.seen = body[length:]
-        _, pace, wire, rest = head.split(b" ")[1].decode().split("/", 3)
-        if b'"stream":true' in body[:length] or "stream" in rest:
-            stream = STREAMS[wire.removeprefix("on-")]
-            self.send(
-                b"HTTP/1.1 200 OK\r\ncontent-type: %b\r\ntransfer-encoding: chunked\r\n\r\n"
-                % stream.media
-            )
-            if pace == "paced":
-                self.send(_http_chunk(stream.begin))
-                self.send_chunk(stream, PACED)
-            else:
-                parts = [stream.begin, *[stream.chunk] * BURST, stream.end]
-                self.send(b"".join(map(_http_chunk, parts)) + b"0\r\n\r\n")
-        else:
-            self.send(
-                b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b"
-                % (len(CHAT_ANSWER), CHAT_ANSWER)
-            )
-
-    def send_chunk(self, stream: Stream, left: int) -> None:
-        """Send one event, and plan the next."""
-        if not left:
-            self.send(_http_chunk(stream.end) + b"0\r\n\r\n")
-            return
-        self.send(_http_chunk(stream.chunk))
-        asyncio.get_running_loop().call_later(GAP_S, self.send_chunk, stream, left - 1)
-
-    def send(self, data: bytes) -> None:
-        """Write to the connection."""
-        self.transport.write(data)  # type: ignore[attr-defined]
+SOURCES = tuple(Path(__file__).parent / name for name in ("mock.c", "answers.h"))
+COMPILERS = ("cc", "gcc", "clang")
+START_MOST_S = 90.0
+ASK_AGAIN_S = 0.01
 
 
-def _http_chunk(data: bytes) -> bytes:
-    return b"%x\r\n%b\r\n" % (len(data), data) if data else b""
+class NoCompilerError(Exception):
+    """There is nothing here that compiles C, or not this; the message says what to do."""
 
 
-async def serve(port: int) -> None:
-    """Serve on 127.0.0.1 until ended."""
-    server = await asyncio.get_running_loop().create_server(Mock, "127.0.0.1", port)
-    await server.serve_forever()
+class NotStartedError(Exception):
+    """A program that was started does not answer; the message has its last words."""
 
 
-if __name__ == "__main__":
-    uvloop.run(serve(int(sys.argv[1])))
+@dataclass(frozen=True)
+class Mock:
+    """The upstream that runs."""
+
+    port: int
+    process: Process
+
+    @property
+    def url(self) -> str:
+        """Return its address."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def calls(self) -> int:
+        """Return how many calls it has had."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        with contextlib.closing(connection):
+            connection.request("GET", "/count")
+            found: int = json.loads(connection.getresponse().read())["calls"]
+            return found
+
+
+def build(folder: Path) -> Path:
+    """Compile the mock into ``folder``; return the program. Raises ``NoCompilerError``."""
+    compiler = next(filter(None, map(shutil.which, COMPILERS)), None)
+    if compiler is None:
+        raise NoCompilerError(
+            "the benchmark's upstream is written in C, and no C compiler is here "
+            f"({', '.join(COMPILERS)}): Debian's package gcc with libc6-dev has one"
+        )
+    program = folder / "mock"
+    command = [compiler, "-O2", "-Wall", "-o", str(program), str(SOURCES[0])]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise NoCompilerError(f"the benchmark's upstream cannot be compiled: {done.stderr[:2000]}")
+    return program
+
+
+@contextlib.contextmanager
+def running(program: Path, folder: Path) -> Iterator[Mock]:
+    """Run the mock for the length of a block, its words in ``folder``. Raises ``NotStartedError``."""
+    port = free_port()
+    process = Process([str(program), str(port)], CORES.load, folder / "mock.log")
+    try:
+        until(lambda: status(port, "GET", "/count") == 200, process, "the mock")
+        yield Mock(port, process)
+    finally:
+        process.stop()
+
+
+def until(holds: Callable[[], bool], process: Process, name: str) -> None:
+    """Wait until something holds of a process that has just been started. Raises ``NotStartedError``."""
+    end = time.monotonic() + START_MOST_S
+    while not holds():
+        if process.ended() or time.monotonic() > end:
+            raise NotStartedError(f"{name} did not start: {process.last_words()}")
+        time.sleep(ASK_AGAIN_S)
+
+
+def status(
+    port: int, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None
+) -> int:
+    """Return the status of one answer, 0 where there was none."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        with contextlib.closing(connection):
+            said = {"content-type": "application/json", **(headers or {})}
+            connection.request(method, path, body, said)
+            return connection.getresponse().status
+    except (OSError, http.client.HTTPException):
+        return 0
