@@ -4,7 +4,7 @@ PY := .venv/bin/python
 PIP := $(PY) -m pip install -q --disable-pip-version-check --require-hashes
 CONFIG ?= config.example.yaml
 
-.PHONY: run test slow check lint browser clients accuracy chaos crashes leaks providers-page bench bench-ledger lock clean
+.PHONY: run test slow check lint browser clients accuracy chaos crashes leaks providers-page bench flame bench-ledger lock clean
 
 run: .venv/run.stamp
 	.venv/bin/entrepot serve --config $(CONFIG)
@@ -74,6 +74,10 @@ PEERS ?=
 ARGS ?=
 bench: .venv/dev.stamp
 	$(PY) -m bench.run --peers "$(PEERS)" $(ARGS)
+
+# Where the time of a call and a stream goes, drawn into docs/img; needs py-spy on the path.
+flame: .venv/dev.stamp
+	$(PY) -m bench.flame
 
 # The ledger at ten million entries, in both databases; takes half an hour and 20 GB.
 bench-ledger: .venv/dev.stamp

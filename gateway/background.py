@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from gateway import auth, exchange
-from gateway.call import decode, new_id
+from gateway.call import decode
 from gateway.entrance import Entrance
 from gateway.errors import Refusal
 from gateway.front import (
@@ -100,7 +100,7 @@ def _begin(
         raise Refusal(
             "rate_limited", f"{RUNNING_MAX} answers are in the background now", retry_after_s=5
         )
-    name = f"resp_{new_id()}"
+    name = f"resp_{house.ids.new()}"
     begun: Json = {
         "id": name,
         "object": "response",

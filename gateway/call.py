@@ -5,8 +5,6 @@ Every function here is pure but for the clock; ``admission`` goes through the st
 
 from __future__ import annotations
 
-import secrets
-import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
@@ -122,11 +120,6 @@ def holder(principal: Principal, facts: RequestFacts, peek: Peek) -> Holder:
         facts.model,
         facts.entry or "",
     )
-
-
-def new_id() -> str:
-    """Return an id that is ours, sorts by time, and cannot be guessed."""
-    return f"req_{time.time_ns() // 1_000_000:x}{secrets.token_hex(8)}"
 
 
 def decode(raw: bytes) -> Json:

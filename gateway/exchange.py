@@ -10,7 +10,7 @@ from typing import Any
 
 from gateway.admission import admit
 from gateway.attempts import attempts
-from gateway.call import Call, new_id
+from gateway.call import Call
 from gateway.entrance import Entrance
 from gateway.errors import Refusal
 from gateway.front import ClientGoneError, Receive, Send, send_refusal
@@ -32,7 +32,7 @@ async def run(
     send: Send,
 ) -> None:
     """Answer one call at ``entrance``; never raises but for cancellation."""
-    record = Record(new_id(), time.perf_counter(), entrance.wire.name)
+    record = Record(house.ids.new(), time.perf_counter(), entrance.wire.name)
     house.in_flight += 1
     try:
         # who, what, may, where, hold

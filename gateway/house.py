@@ -17,6 +17,7 @@ from gateway.counters import LedgerSums
 from gateway.debt import Debt
 from gateway.home_load import HomeLoad
 from gateway.home_meter import HomeMeter
+from gateway.ids import Ids
 from gateway.log import LineLog
 from gateway.metrics import Metrics
 from gateway.plan_reading import PlanReading
@@ -72,6 +73,7 @@ class House:
     tokenizers: Tokenizers = field(default_factory=Tokenizers)
     recounts: Recounts = field(default_factory=Recounts)
     draw: Callable[[], float] = random
+    ids: Ids = field(default_factory=Ids)
     debt: Debt = field(default_factory=Debt)
     sums: LedgerSums | None = None
     unsaved: deque[Entry] = field(default_factory=lambda: deque(maxlen=UNSAVED_MAX))

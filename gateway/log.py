@@ -43,7 +43,12 @@ class LineLog:
         if not lines:
             return
         try:
-            self._out.write(b"\n".join(lines).decode() + "\n")
+            # Straight to the bytes below a text stream, where it has them: this is UTF-8 already.
+            below = getattr(self._out, "buffer", None)
+            if below is not None:
+                below.write(b"\n".join((*lines, b"")))
+            else:
+                self._out.write(b"\n".join(lines).decode() + "\n")
             self._out.flush()
         except (OSError, ValueError):
             self.lost += len(lines)
