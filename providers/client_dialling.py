@@ -126,8 +126,6 @@ class _Shared(Generic[T]):
 
     def __init__(self, work: Coroutine[Any, Any, T]) -> None:
         self._task = asyncio.ensure_future(work)
-        # So that a fault which all have left before it came is no fault that nobody handled.
-        self._task.add_done_callback(lambda task: task.cancelled() or task.exception())
 
     async def result(self) -> T:
         """Wait for what comes of it. Raises ``OSError`` where it was given up."""

@@ -11,7 +11,7 @@ import yaml
 
 from gateway.auth import key_hash
 from providers.errors import ErrorKind, UpstreamError
-from tests.exchange.conftest import House
+from tests.exchange.conftest import QUICK, House
 from tests.fakes import answers
 from tests.fakes.answers import Gate
 from tests.running import HELLO
@@ -70,6 +70,18 @@ def test_what_needs_a_restart_says_so(house: House, tmp_path: Path) -> None:
     edit(house.gateway.path, ledger=f"sqlite:///{tmp_path}/other.db")
     problem = house.gateway.until(lambda: house.gateway.house.reload_problem)
     assert "`ledger` changed, restart the gateway" in problem
+
+
+def test_the_client_to_the_hosts_is_one_line_away_and_a_restart(
+    build: Callable[..., House],
+) -> None:
+    house = build(server={"http_client": "aiohttp"})
+    gateway = house.gateway
+    assert gateway.house.client._pool is None
+    assert gateway.chat().headers["x-entrepot-route"] == "one/m"
+    edit(gateway.path, server={"timeouts": QUICK, "http_client": "own"})
+    problem = gateway.until(lambda: gateway.house.reload_problem)
+    assert "`server.http_client` changed, restart the gateway" in problem
 
 
 def test_a_policy_of_its_own_is_watched_too(build: Callable[..., House], tmp_path: Path) -> None:

@@ -41,11 +41,15 @@ def whole(body: bytes, *headers: bytes) -> bytes:
 
 @dataclass
 class Asked:
-    """One request: its first line, its headers (names in lower case) and its body."""
+    """One request: its first line, its headers (names in lower case) and its body.
+
+    ``names`` are those of the headers as they came.
+    """
 
     line: str
     headers: dict[str, str]
-    body: bytes
+    names: list[str]
+    body: bytes = b""
 
 
 class Talk:
@@ -60,8 +64,9 @@ class Talk:
         """Read the head of the next request. Raises ``EOFError`` where the client has gone."""
         raw = await self.reader.readuntil(b"\r\n\r\n")
         line, *lines = raw.decode("latin-1").split("\r\n")[:-2]
-        pairs = (one.split(": ", 1) for one in lines)
-        asked = Asked(line, {name.lower(): said for name, said in pairs}, b"")
+        pairs = [one.split(": ", 1) for one in lines]
+        headers = {name.lower(): said for name, said in pairs}
+        asked = Asked(line, headers, [name for name, _ in pairs])
         self.requests.append(asked)
         return asked
 

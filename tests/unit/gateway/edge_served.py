@@ -74,16 +74,17 @@ class App:
             self.ended += 1
 
     async def _echo(self, scope: Any, receive: Any, send: Any) -> None:
+        body = await self._read(receive)
+        told = {name: repr(scope[name]) for name in SAID}
+        await self._say(send, json.dumps({**told, "body": body.decode("latin-1")}).encode())
+
+    async def _read(self, receive: Any) -> bytes:
         body = b""
         while (message := await receive())["type"] == "http.request":
             body += message["body"]
             if not message.get("more_body"):
                 break
-        told = {name: repr(value) for name, value in scope.items() if name in SAID}
-        await self._say(
-            send,
-            json.dumps({**dict(sorted(told.items())), "body": body.decode("latin-1")}).encode(),
-        )
+        return body
 
     async def _taken(self, scope: Any, receive: Any, send: Any) -> None:
         await self._say(send, scope["extensions"].pop(BODY))
@@ -94,7 +95,7 @@ class App:
         await send({"type": "http.response.body", "body": body})
 
     async def _stream(self, scope: Any, receive: Any, send: Any) -> None:
-        await receive()
+        await self._read(receive)
         await send({"type": "http.response.start", "status": 200, "headers": [(b"x-a", b"b")]})
         for part in (b"one", b"", b"two" * 30):
             await send({"type": "http.response.body", "body": part, "more_body": True})
@@ -137,6 +138,7 @@ class App:
         await send({"type": "http.response.body", "body": b""})
 
     async def _large(self, scope: Any, receive: Any, send: Any) -> None:
+        await self._read(receive)
         await self._say(send, b"x" * 300_000)
 
     async def _raise(self, scope: Any, receive: Any, send: Any) -> None:
@@ -168,6 +170,7 @@ class App:
         await send({"type": "http.response.body", "body": b"three"})
 
     async def _close(self, scope: Any, receive: Any, send: Any) -> None:
+        await self._read(receive)
         headers = [(b"content-length", b"2"), (b"connection", b"close")]
         await send({"type": "http.response.start", "status": 429, "headers": headers})
         await send({"type": "http.response.body", "body": b"no"})

@@ -26,6 +26,11 @@ from tests.unit.gateway.edge_served import (
 GEMINI = "/v1beta/models/gemini-x:streamGenerateContent?alt=sse"
 
 
+@pytest.fixture(autouse=True)
+def _nothing_waits_to_be_handed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(edge, "WHOLE_WITHIN_S", 1000.0)
+
+
 @on_both_loops
 @with_client
 async def test_a_whole_answer(place: Served, caller: Client) -> None:
@@ -179,6 +184,7 @@ OTHERS = {
     "no length": (f"POST {HOT} HTTP/1.1\r\n\r\n".encode(), 200),
     "no body": (request(b""), 200),
     "a large body": (request(b"x" * BIG), 200),
+    "an upgrade alone": (request(headers="Upgrade: h2c\r\n"), 200),
     "an upgrade": (request(headers="Connection: upgrade\r\nUpgrade: h2c\r\n"), 200),
     "many headers": (request(headers="A: b\r\n" * 130), 200),
     "a large head": (request(headers=LONG * 9), 200),

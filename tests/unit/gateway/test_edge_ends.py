@@ -30,6 +30,11 @@ from tests.unit.gateway.edge_served import (
 HIGH_WATER = 64 * 1024
 
 
+@pytest.fixture(autouse=True)
+def _nothing_waits_to_be_handed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(edge, "WHOLE_WITHIN_S", 1000.0)
+
+
 @on_both_loops
 @with_client
 async def test_a_client_that_leaves_before_its_answer_is_told_of_once(

@@ -6,12 +6,20 @@ import re
 from dataclasses import dataclass
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from gateway import edge
 from gateway.edge import Edge
 from tests.unit.gateway.edge_served import HOT, client, request, run, served
+
+
+@pytest.fixture(autouse=True)
+def _nothing_waits_to_be_handed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(edge, "WHOLE_WITHIN_S", 1000.0)
+
 
 NAMES = st.sampled_from(
     ["Accept", "x-a", "X-A", "Authorization", "CONTENT-TYPE", "x-entrepot-tags"]

@@ -18,6 +18,8 @@ BODIES = st.one_of(
     st.sampled_from([0, 1, PIECE_MAX_BYTES - 1, PIECE_MAX_BYTES, 3 * PIECE_MAX_BYTES + 7]).map(
         lambda size: b"a" * size
     ),
+    # Here the last of it is inside when no byte is left to be given.
+    st.integers(PIECE_MAX_BYTES + 30, PIECE_MAX_BYTES + 200).map(lambda size: b"a" * size),
 )
 
 

@@ -160,15 +160,15 @@ async def test_a_machine_that_is_ill_in_its_tls_is_passed_over(
     client = clients()
     Names(monkeypatch, "127.0.0.2", "127.0.0.1")
     async with (
-        RawHost(answering(OK), for_host.server) as host,
+        RawHost(once, for_host.server) as host,
         RawHost(ill, port=host.port, at="127.0.0.2") as other,
     ):
         aim = target(f"https://{NAME}:{host.port}/", {})
-        for _ in range(2):
+        for _ in range(4):
             answer = await client.post(aim, BODY, {})
             answer.close()
             assert answer.status == 200
-        assert len(other.talks) <= 1
+        assert other.talks
 
 
 @everywhere

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from providers.client import Client, StaleConnectionError
+from providers.client_connection import Connection
 from providers.client_pool import Pool
+from providers.client_target import Way
 from providers.errors import UpstreamError
 from tests.fakes.raw_host import CHUNKED, LAST, OK, RawHost, Talk, answering, chunk, whole
 from tests.unit.providers.client.asking import BODY, Clients, ask, everywhere, said
@@ -57,8 +60,8 @@ async def test_what_was_used_last_is_used_first(clients: Clients) -> None:
 
 
 @everywhere
-async def test_a_refused_connection_is_a_fault(clients: Clients) -> None:
-    client = clients()
+async def test_a_refused_connection_is_a_fault_and_takes_no_place(clients: Clients) -> None:
+    client = clients(connections_per_host=1)
     host = RawHost(answering(OK), port=unused_port())
     for _ in range(2):
         with pytest.raises(UpstreamError, match=r"cannot connect \(Connect") as caught:
@@ -170,9 +173,10 @@ async def test_there_are_so_many_connections_at_most_where_none_is_used_again(
         await talk.left()
 
     async with RawHost(serve) as host:
-        found = await asyncio.gather(*(said(client, host) for _ in range(9)))
-        assert found == [(200, b"ok")] * 9
-        assert len(host.talks) == 9
+        for _ in range(3):
+            found = await asyncio.gather(*(said(client, host) for _ in range(9)))
+            assert found == [(200, b"ok")] * 9
+        assert len(host.talks) == 27
         assert host.most <= 3, "the host may see an end a little later than it was made"
 
 
@@ -186,9 +190,10 @@ async def test_those_who_wait_get_their_turn_in_order(clients: Clients) -> None:
 
 
 @everywhere
-@pytest.mark.parametrize("moment", [0, 1, 2, 3, 4, 5])
+@pytest.mark.parametrize("moment", [0, 1, 2, 3, 4, 5, 6])
+@pytest.mark.parametrize("again", [True, False], ids=["used again", "closed"])
 async def test_one_who_waited_and_was_cancelled_takes_nothing_along(
-    clients: Clients, moment: int
+    clients: Clients, moment: int, again: bool
 ) -> None:
     """Whenever it is: also in the very turn of the loop in which it gets the connection."""
     if clients.kind == "aiohttp":
@@ -200,7 +205,7 @@ async def test_one_who_waited_and_was_cancelled_takes_nothing_along(
         while True:
             await talk.asked()
             await answer_now.wait()
-            await talk.say(OK)
+            await talk.say(OK if again else whole(b"ok", b"Connection: close"))
 
     async with RawHost(serve) as host:
         first = asyncio.create_task(said(client, host))
@@ -282,6 +287,65 @@ async def test_an_idle_connection_is_closed_after_its_time() -> None:
         assert await said(client, host) == (200, b"ok")
         await host.until(lambda: host.now == 0)
         assert len(host.talks) == 4
+        await client.close()
+
+
+async def test_a_connection_that_is_closed_as_soon_as_it_stands_is_stale(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    client = Client(connect_s=5, connections_per_host=1)
+    assert client._pool is not None
+    dialler = client._pool.dialler
+    dial = dialler.dial
+
+    async def closed(way: Way, made: Callable[[], Connection]) -> Connection:
+        connection = await dial(way, made)
+        connection.eof_received()
+        await asyncio.sleep(0.01)  # it is lost before anybody can use it
+        return connection
+
+    async with RawHost(answering(OK)) as host:
+        monkeypatch.setattr(dialler, "dial", closed)
+        for _ in range(2):
+            with pytest.raises(StaleConnectionError):
+                await said(client, host)
+        monkeypatch.setattr(dialler, "dial", dial)
+        assert await said(client, host) == (200, b"ok")
+        await client.close()
+
+
+async def test_each_idle_connection_has_its_own_time() -> None:
+    client = Client(connect_s=5, connections_per_host=8)
+    client._pool = Pool(connect_s=5, connections_per_host=8, idle_s=0.1)
+    later = asyncio.Event()
+
+    async def serve(talk: Talk) -> None:
+        await talk.asked()
+        await talk.say(CHUNKED)
+        if talk is host.talks[0]:
+            await later.wait()
+        await talk.say(LAST)
+        await talk.left()
+
+    async with RawHost(serve) as host:
+        slow = await ask(client, host)
+        await said(client, host)
+        await asyncio.sleep(0.05)
+        later.set()
+        assert await slow.read(9) == b""
+        await host.until(lambda: host.now == 0)
+        await client.close()
+
+
+async def test_a_connection_that_was_cut_in_this_very_turn_is_not_used_again() -> None:
+    client = Client(connect_s=5, connections_per_host=8)
+    assert client._pool is not None
+    async with RawHost(answering(OK)) as host:
+        await said(client, host)
+        (place,) = client._pool._places.values()
+        place._idle[0].abort()
+        assert await said(client, host) == (200, b"ok")
+        assert len(host.talks) == 2
         await client.close()
 
 

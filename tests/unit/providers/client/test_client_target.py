@@ -163,10 +163,13 @@ async def test_what_is_sent_is_what_was_bound_and_asked_for_and_nothing_else(
 async def test_a_framing_header_of_a_call_is_left_to_the_library(clients: Clients) -> None:
     client = clients()
     async with RawHost(answering(OK)) as host:
-        answer = await client.post(target(host.url, {}), BODY, {"connection": "close"})
+        extra = {"Connection": "close", "Content-Length": str(len(BODY))}
+        answer = await client.post(target(host.url, {}), BODY, extra)
         assert await answer.read(9) == b"ok"
         answer.close()
-        assert host.talks[0].requests[0].headers["connection"] == "close"
+        (asked,) = host.talks[0].requests
+        assert asked.headers["connection"] == "close"
+        assert len(asked.names) == len(asked.headers), "no length is said twice"
 
 
 @everywhere
