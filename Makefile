@@ -4,7 +4,7 @@ PY := .venv/bin/python
 PIP := $(PY) -m pip install -q --disable-pip-version-check --require-hashes
 CONFIG ?= config.example.yaml
 
-.PHONY: run test slow check lint browser clients accuracy chaos crashes leaks providers-page bench flame bench-ledger lock clean
+.PHONY: run test slow check lint browser clients accuracy chaos crashes leaks providers-page bench fast flame bench-ledger lock clean
 
 run: .venv/run.stamp
 	.venv/bin/entrepot serve --config $(CONFIG)
@@ -74,6 +74,11 @@ PEERS ?=
 ARGS ?=
 bench: .venv/dev.stamp
 	$(PY) -m bench.run --peers "$(PEERS)" $(ARGS)
+
+# Whether calls cost what they did, in instructions; takes three minutes. RECORD=1 writes down what they
+# cost now, for this build of Python, into bench/recorded.yaml.
+fast: .venv/dev.stamp
+	$(PY) -m bench.counted $(if $(RECORD),--record)
 
 # Where the time of a call and a stream goes, drawn into docs/img; needs py-spy on the path.
 flame: .venv/dev.stamp

@@ -40,11 +40,16 @@ RST_ON_CLOSE = struct.pack("ii", 1, 0)
 
 @dataclass(eq=False, slots=True)
 class Connection:
-    """One TCP connection. ``closed`` is set when the client closed or reset it, not when we did."""
+    """One TCP connection. ``closed`` is set when the client closed or reset it, not when we did.
+
+    ``ended_here`` tells of the latter; that the transport is closing does not, for it does so when
+    a write finds the client gone.
+    """
 
     id: int
     closed: threading.Event = field(default_factory=threading.Event)
     closed_at: float | None = None
+    ended_here: bool = False
     requests: list[Request] = field(default_factory=list)
 
     @property
@@ -192,7 +197,8 @@ class Upstream:
         # A connection accepted in this very turn has its task, but not yet its writer; and closing
         # the server before it has one would leave its socket open.
         while len(asyncio.all_tasks()) > 1:
-            for writer in list(self._writers.values()):
+            for connection, writer in list(self._writers.items()):
+                connection.ended_here = True
                 writer.transport.abort()
             await asyncio.sleep(0)
         if server is not None:
@@ -228,13 +234,13 @@ class Upstream:
         writer.transport.set_write_buffer_limits(high=0)
         inbox = asyncio.StreamReader(limit=HEAD_MAX_BYTES)
         task = asyncio.create_task(self._exchanges(connection, inbox, writer))
-        task.add_done_callback(lambda ended: self._note_fault(ended, writer))
+        task.add_done_callback(lambda ended: self._note_fault(ended, connection, writer))
         try:
             # Reading goes on while an answer is written, so that a client's going is seen at once.
             with contextlib.suppress(ConnectionError):
                 while data := await reader.read(65536):
                     inbox.feed_data(data)
-            if not writer.is_closing():
+            if not connection.ended_here:
                 connection.closed_at = time.monotonic()
                 connection.closed.set()
             inbox.feed_eof()
@@ -245,9 +251,12 @@ class Upstream:
             writer.transport.abort()
             self._tell()
 
-    def _note_fault(self, ended: asyncio.Task[None], writer: asyncio.StreamWriter) -> None:
+    def _note_fault(
+        self, ended: asyncio.Task[None], connection: Connection, writer: asyncio.StreamWriter
+    ) -> None:
         if not ended.cancelled() and (fault := ended.exception()) is not None:
             self.faults.append(fault)
+            connection.ended_here = True
             writer.transport.abort()
 
     async def _exchanges(
@@ -286,12 +295,13 @@ class Upstream:
                 raise
             self._tell()
         if behaviour.end != "end":
-            await _break_off(writer, behaviour)
+            await _break_off(request.connection, writer, behaviour)
             return
         if behaviour.framing == "chunked" and not behaviour.raw:
             await _write(writer, b"0\r\n\r\n")
         request.answered = True
         if behaviour.framing == "until_close":
+            request.connection.ended_here = True
             writer.close()
 
 
@@ -316,11 +326,14 @@ async def _write(writer: asyncio.StreamWriter, data: bytes) -> None:
     await writer.drain()
 
 
-async def _break_off(writer: asyncio.StreamWriter, behaviour: Behaviour) -> None:
+async def _break_off(
+    connection: Connection, writer: asyncio.StreamWriter, behaviour: Behaviour
+) -> None:
     if behaviour.end == "stall":
         await asyncio.Event().wait()
     if behaviour.gate is not None:
         await behaviour.gate.passes()
+    connection.ended_here = True
     if behaviour.end == "reset":
         transport_socket = writer.get_extra_info("socket")
         transport_socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RST_ON_CLOSE)
