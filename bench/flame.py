@@ -24,7 +24,6 @@ from bench.processes import CORES, allow_many_sockets
 SECONDS = 12
 PARALLEL = 32
 SHOWN_OVER = 0.03
-LOOP = "_serve (gateway/commands/serve.py"
 IMAGES = machine.ROOT / "docs/img"
 
 
@@ -67,10 +66,7 @@ def _drawn(program: str, running: Running, name: str, stream: Stream | None) -> 
             )
             for form, path in (("raw", raw.name), ("flamegraph", IMAGES / f"flame-{name}.svg"))
         ]  # fmt: skip
-        if stream is None:
-            load.run(load.closed_loop(running.port, request, PARALLEL, SECONDS + 2))
-        else:
-            load.run(load.closed_loop(running.port, request, PARALLEL, SECONDS + 2))
+        load.run(load.closed_loop(running.port, request, PARALLEL, SECONDS + 2))
         for one in watching:
             one.wait(60)
         print(f"\n{name}: frames over 3 % of the loop's samples")
