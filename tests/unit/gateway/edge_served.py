@@ -51,12 +51,12 @@ def on_both_loops(scenario: Callable[[], Coroutine[Any, Any, None]]) -> Callable
 
 
 class App:
-    """Does what the header ``x-do`` names; ``held`` goes on when ``go`` is set."""
+    """Does what the header ``x-do`` names; what waits goes on when ``go`` or ``later`` is set."""
 
     def __init__(self) -> None:
         self.calls: list[dict[str, Any]] = []
         self.by_edge: list[bool] = []
-        self.go = asyncio.Event()
+        self.go, self.later = asyncio.Event(), asyncio.Event()
         self.begun = self.ended = self.gone = 0
         self.faults: list[BaseException] = []
 
@@ -122,6 +122,17 @@ class App:
     async def _late(self, scope: Any, receive: Any, send: Any) -> None:
         await self.go.wait()
         scope["extensions"][GONE](self._leave)
+
+    async def _deaf(self, scope: Any, receive: Any, send: Any) -> None:
+        await self.later.wait()
+        await self._say(send, b"heard")
+
+    async def _listens(self, scope: Any, receive: Any, send: Any) -> None:
+        await self._read(receive)
+        listening = asyncio.ensure_future(receive())
+        await asyncio.sleep(0)
+        await self._say(send, b"said")
+        assert await listening == await receive() == {"type": "http.disconnect"}
 
     async def _told(self, scope: Any, receive: Any, send: Any) -> None:
         while (await receive())["type"] != "http.disconnect":
@@ -240,6 +251,11 @@ async def served(
         for task in made.state.tasks:
             task.cancel()
         await made.until(lambda: not made.state.tasks)
+        for line in made.state.connections:
+            line.transport.abort()
+        await made.until(lambda: not made.state.connections)
+        # The sockets close in the round after that.
+        await asyncio.sleep(0)
     finally:
         server.close()
 

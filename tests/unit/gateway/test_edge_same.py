@@ -30,7 +30,7 @@ HEADERS = st.lists(
 )
 TARGETS = st.sampled_from(
     [
-        HOT, HOT, HOT, "/v1/messages", f"{HOT}?a=b&c", "/v1/models/m:generateContent", "/v1/%63ompletions",
+        HOT, HOT, HOT, "/v1/messages", f"{HOT}?a=b&c", f"{HOT}?a#b", "/v1/models/m:generateContent", "/v1/%63ompletions",
         "/v1beta/models/x%20y:countTokens", f"http://here{HOT}", "/elsewhere", f"{HOT}#part", "*",
     ]
 )  # fmt: skip
