@@ -42,7 +42,6 @@ async def admit(
     question = await understood(house, setup, entrance, principal, headers, raw, record)
     # may, where
     planned = await _where(house, question)
-    sure = planned.routes if planned is question.standing.plan else ()
     if not _all_relay(question, planned):
         planned = able(planned, question.lanes)
     # hold
@@ -78,7 +77,6 @@ async def admit(
         decision=_decision(question, planned),
         conversation=question.conversation,
         warm=question.warm,
-        sure=sure,
     )
 
 

@@ -40,8 +40,7 @@ class Call(Struct, eq=False):
     ``candidates`` is what the config says of the model asked for, ``decision`` how its routes were
     chosen, in the ledger's form. ``who`` is whose call it is, as budgets tell them apart.
     ``conversation`` is the key of the one that it belongs to, None where that does not matter, and
-    ``warm`` what of it was in which route's cache. ``sure`` are routes of which policy's word holds
-    as long as the setup: neither their facts nor their prices can change.
+    ``warm`` what of it was in which route's cache.
     """
 
     entrance: Entrance
@@ -64,7 +63,6 @@ class Call(Struct, eq=False):
     owing: Owing = NOT_OWING
     conversation: bytes | None = None
     warm: Mapping[str, Warm] = COLD
-    sure: tuple[Route, ...] = ()
 
     @property
     def user(self) -> str:
@@ -94,9 +92,6 @@ class Call(Struct, eq=False):
 
     def may(self, route: Route) -> bool:
         """Whether policy lets this request go to ``route``; asked again right before each send."""
-        for one in self.sure:
-            if one is route:
-                return True
         policy = self.setup.policy
         cost = UNKNOWN_MONEY
         if policy.counts_money(self.facts):

@@ -216,7 +216,6 @@ class Turn:
 
     def _finish(self) -> None:
         self.over = True
-        self._callback = None
         self._wake()
         self._line.answered()
 

@@ -43,7 +43,7 @@ class _Judging(Call, kw_only=True, eq=False):
 
     def may(self, route: Route) -> bool:
         """Whether policy lets both calls go to ``route``, at the size of this one."""
-        judged = copied(self.judged, size=self.size, sure=())
+        judged = copied(self.judged, size=self.size)
         return all(Call.may(call, route) for call in (self, judged))
 
 
@@ -126,7 +126,6 @@ def _asking(call: Call, judge: str, question: str) -> _Judging:
         body=body,
         peek=peek,
         candidates=given,
-        sure=(),
         lanes=copied(lanes_for(call, wire, body, peek), has_state=False),
         size=size_of(peek),
     )

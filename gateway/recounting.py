@@ -97,7 +97,7 @@ def _may(house: House, attempt: Attempt) -> bool:
     owner = house.setup.providers.get(route.provider)
     if owner is None or owner.endpoint.base_url != route.endpoint.base_url:
         return False
-    return copied(call, setup=house.setup, sure=()).may(house.setup.route(route.name))
+    return copied(call, setup=house.setup).may(house.setup.route(route.name))
 
 
 async def _prompt(house: House, attempt: Attempt, at: Tokenise, address: str) -> int | None:

@@ -56,7 +56,7 @@ class Client:
         self._pool: Pool | None = None
         if kind == "own":
             self._pool = Pool(connect_s=connect_s, connections_per_host=connections_per_host)
-        if kind == "aiohttp" or getproxies():
+        if kind == "aiohttp" or not getproxies().keys().isdisjoint(("http", "https", "all")):
             self._library_client()  # now, since loading it later would hold calls up
 
     async def post(self, target: Target, payload: bytes, extra: Mapping[str, str]) -> Answer:

@@ -180,6 +180,15 @@ class App:
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": b"three"})
 
+    async def _too_short(self, scope: Any, receive: Any, send: Any) -> None:
+        headers = [(b"content-length", b"9")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b"three"})
+
+    async def _too_much(self, scope: Any, receive: Any, send: Any) -> None:
+        await self._say(send, b"once")
+        await send({"type": "http.response.body", "body": b"more"})
+
     async def _close(self, scope: Any, receive: Any, send: Any) -> None:
         await self._read(receive)
         headers = [(b"content-length", b"2"), (b"connection", b"close")]

@@ -14,6 +14,7 @@ import pytest
 from gateway import edge
 from gateway.edge import Edge
 from tests.unit.gateway.edge_served import (
+    DATE,
     LOOPS,
     Client,
     Served,
@@ -163,6 +164,7 @@ FAILED = b"Internal Server Error"
         ("raise_started", "LookupError: nothing"),
         ("split_header", "a header has a line break"),
         ("too_long", "longer than Content-Length"),
+        ("too_short", "shorter than Content-Length"),
         ("nothing", "returned without starting response"),
     ],
 )
@@ -203,10 +205,11 @@ def test_an_application_that_fails_in_its_answer(
     assert word in caplog.text
 
 
-def test_an_application_that_answers_twice(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("do", ["twice", "too_much"])
+def test_an_application_that_answers_twice(do: str, caplog: pytest.LogCaptureFixture) -> None:
     async def scenario() -> None:
         async with served() as place, client(place) as caller:
-            await caller.send(request(do="twice"), request(b"next"))
+            await caller.send(request(do=do), request(b"next"))
             assert (await caller.answer()).body == b"once"
             # What it did wrong afterwards is not the next request's affair.
             assert json.loads((await caller.answer()).body)["body"] == "next"
@@ -311,7 +314,8 @@ def test_a_call_may_have_a_context_of_its_own() -> None:
         mark.set("the server's")
         async with served(Edge, app, reset_contextvars=reset) as place, client(place) as caller:
             await caller.send(request(headers="Connection: close\r\n"))
-            assert (await caller.rest()).startswith(b"HTTP/1.1 204 No Content\r\n")
+            whole = b"HTTP/1.1 204 No Content\r\ndate: %b\r\nconnection: close\r\n\r\n" % DATE[1]
+            assert await caller.rest() == whole
 
     run("asyncio", scenario(False))
     run("asyncio", scenario(True))
