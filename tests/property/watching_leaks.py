@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -313,13 +314,18 @@ class _Client:
             self._watch.answered = not message.get("more_body")
 
 
-def played(loaded: Loaded, seed: int, requests: int) -> Found:
+def played(
+    loaded: Loaded,
+    seed: int,
+    requests: int,
+    world_of: Callable[[Maker, World], World] = widened,
+) -> Found:
     """Return what was found of ``requests`` requests to the gateway that ``seed`` makes."""
     made = Maker(Random(seed))
     found = Found()
 
     async def play() -> None:
-        world = widened(made, made.world(0))
+        world = world_of(made, made.world(0))
         house = await house_of(setup_of(loaded, made, world), made.random.random)
         await Stage(world, house, Asker(made, world), found).play(requests)
 

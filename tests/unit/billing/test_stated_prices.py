@@ -119,11 +119,11 @@ def test_tiers_of_service_by_factor_and_by_figures() -> None:
     prices = from_statement(said(above=[LONG], tiers=tiers, search="0.01"))
     long = Usage(input=300_000, searches=1)
     assert usd(prices, copied(USED, tier="batch", input=100_000)) == "2.05"
-    assert usd(prices, replace(long, tier="batch")) == "0.31", "the search at its full price"
-    assert usd(prices, replace(long, tier="priority")) == "2.11"
-    assert usd(prices, replace(long, tier="flex")) is None, "never the usual price"
-    assert "'flex'" in cost(replace(long, tier="flex"), prices, NOW).why
-    found = cost(replace(long, tier="batch"), prices, NOW)
+    assert usd(prices, copied(long, tier="batch")) == "0.31", "the search at its full price"
+    assert usd(prices, copied(long, tier="priority")) == "2.11"
+    assert usd(prices, copied(long, tier="flex")) is None, "never the usual price"
+    assert "'flex'" in cost(copied(long, tier="flex"), prices, NOW).why
+    found = cost(copied(long, tier="batch"), prices, NOW)
     assert found.price is not None
     assert json.loads(found.price.unit_prices) == {
         "input": "1", "output": "3", "search": "0.01", "tier": "batch",

@@ -50,6 +50,22 @@ def on_both_loops(scenario: Callable[[], Coroutine[Any, Any, None]]) -> Callable
     return test
 
 
+class Clock:
+    """The time of the running loop, which goes on as usual and jumps when told; asyncio's only."""
+
+    def __init__(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._ahead_s = 0.0
+        real = loop.time
+        loop.time = lambda: real() + self._ahead_s  # type: ignore[method-assign]
+
+    async def jump(self, seconds: float) -> None:
+        """Let ``seconds`` pass at once, and what is due by then happen."""
+        self._ahead_s += seconds
+        for _ in range(5):
+            await asyncio.sleep(0)
+
+
 class App:
     """Does what the header ``x-do`` names; what waits goes on when ``go`` or ``later`` is set."""
 
@@ -133,6 +149,10 @@ class App:
         await asyncio.sleep(0)
         await self._say(send, b"said")
         assert await listening == await receive() == {"type": "http.disconnect"}
+
+    async def _listens_late(self, scope: Any, receive: Any, send: Any) -> None:
+        await self._say(send, b"said")
+        assert await receive() == {"type": "http.disconnect"}
 
     async def _told(self, scope: Any, receive: Any, send: Any) -> None:
         while (await receive())["type"] != "http.disconnect":

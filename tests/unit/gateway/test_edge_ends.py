@@ -123,9 +123,10 @@ async def test_receive_tells_it_as_well(place: Served, caller: Client) -> None:
 async def test_whoever_listens_hears_that_the_answer_is_complete(
     place: Served, caller: Client
 ) -> None:
-    await caller.send(request(do="listens"))
-    assert (await caller.answer()).body == b"said"
-    await place.until(lambda: place.app.ended)
+    for do in ("listens", "listens_late"):
+        await caller.send(request(do=do))
+        assert (await caller.answer()).body == b"said"
+    await place.until(lambda: place.app.ended == 2)
     assert place.app.faults == []
 
 

@@ -244,7 +244,7 @@ def test_the_local_model_is_known(known: Catalog) -> None:
 
 
 def test_dialects(known: Catalog) -> None:
-    assert known.hosts["openai"].dialect == Dialect()
+    assert known.hosts["openai"].dialect == Dialect(quiet=True)
     deepseek = known.hosts["deepseek"].dialect
     assert deepseek.rename == {"max_completion_tokens": "max_tokens"}
     assert deepseek.cached_read_paths[0] == ("prompt_cache_hit_tokens",)

@@ -151,7 +151,7 @@ def test_blanks_of_an_address_are_filled_by_the_user(known: Catalog) -> None:
     assert not known.hosts["vllm"].endpoints["default"].fits("http://127.0.0.1:8000/v1")
 
 
-MADE_READY = {"variants", "conditions", "watched", "touched", "fills"}
+MADE_READY = {"variants", "conditions", "watched", "touched", "fills", "quiet"}
 
 
 def test_every_deviation_of_a_dialect_can_be_written_in_a_file() -> None:
