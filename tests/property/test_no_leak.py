@@ -131,7 +131,7 @@ def judged_by_what_they_forbid(made: Maker, world: World) -> World:
                 if shadow != answers and at[judge] not in (at[answers], at[shadow]):
                     forbid = {"provider": [at[judge]]}
                     entry |= {"shadow": shadow, "judge": judge, "forbid": forbid}
-        models[name] = entry
+            models[name] = entry  # without an alias, which may lead a judge's name elsewhere
     keys = [{"name": key["name"]} for key in world.config["keys"]]
     config = {**world.config, "models": models, "keys": keys}
     return replace(world, policy={**world.policy, "rules": []}, config=config)
