@@ -137,6 +137,11 @@ def _estimated(attempt: Attempt, usage: Usage, seen: int, counting: Counting) ->
         reasoning = max(reasoning, usage.reasoning)
         out = max(told - reasoning, 0)
     most = most_out(attempt)
+    if most is not None:
+        most = max(most, least_out)
+        # A long answer of few tokens is guessed too high where it is counted by its bytes.
+        reasoning = min(reasoning, most)
+        out = min(out, most - reasoning)
     return Used(
         replace(
             prompt,
@@ -150,10 +155,7 @@ def _estimated(attempt: Attempt, usage: Usage, seen: int, counting: Counting) ->
         ),
         counting.name,
         (least_in, least_out),
-        (
-            None if most_in is None else max(most_in, least_in),
-            None if most is None else max(most, least_out),
-        ),
+        (None if most_in is None else max(most_in, least_in), most),
         wanted=bool(attempt.route.tokenizer) and (counting.cut or counting.vocabulary is None),
     )
 
