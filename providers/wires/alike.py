@@ -24,10 +24,12 @@ _TRIES_MAX = 16  # events in vain, after which a stream is taken for one whose e
 class Alike:
     """What stands around the text of a stream's events; ``name`` is the field that has the text."""
 
-    __slots__ = ("_before", "_behind", "_between", "_tries", "name")
+    __slots__ = ("_before", "_behind", "_between", "_tries", "name", "size", "texts")
 
     def __init__(self) -> None:
         self.name = ""
+        self.texts: list[bytes] = []
+        self.size = 0
         self._before = self._behind = self._between = b""
         self._tries = 0
 
@@ -54,26 +56,28 @@ class Alike:
         """Forget it: another event has come, and may have said other things."""
         self._before = b""
 
-    def texts(self, data: bytes) -> list[bytes] | None:
-        """Return the texts in ``data``, as they stand in JSON, in UTF-8.
+    def take(self, data: bytes) -> int:
+        """Return how many bytes at the start of ``data`` are whole events like the one learnt.
 
-        None where ``data`` is not as many whole events like the one that was learnt.
+        ``texts`` are theirs then, as they stand in JSON, in UTF-8, and ``size`` how many bytes of
+        text they are.
         """
         before, behind = self._before, self._behind
-        if not (before and data.startswith(before) and data.endswith(behind)):
-            return None
-        if len(data) < len(before) + len(behind):
-            return None
-        said = data[len(before) : -len(behind)]
+        if not before or not data.startswith(before):
+            return 0
+        end = data.rfind(behind)
+        if end < len(before):
+            return 0
+        said = data[len(before) : end]
         texts = [said] if self._between not in said else said.split(self._between)
         # With a blank between: what is cut in two by it is no escape and no sign of several bytes.
-        if _TEXT.fullmatch(b" ".join(texts)) is None:
-            return None
+        joined = b" ".join(texts)
+        if _TEXT.fullmatch(joined) is None:
+            return 0
         self._tries = 0
-        return texts
-
-
-def size_of(text: bytes) -> int:
-    """Return the bytes of UTF-8 of a text that ``Alike.texts`` gives."""
-    # An escape is two bytes here and one in the text; of two backslashes only the first is one.
-    return len(text) - len(_ESCAPE.findall(text)) if b"\\" in text else len(text)
+        self.texts = texts
+        self.size = len(joined) - len(texts) + 1
+        if b"\\" in joined:
+            # An escape is two bytes here and one in the text; of two backslashes the first is one.
+            self.size -= len(_ESCAPE.findall(joined))
+        return end + len(behind)

@@ -6,8 +6,6 @@ error event of ours can follow any of them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -17,43 +15,27 @@ from providers.errors import ErrorKind, UpstreamError
 from providers.framing import EventSplitter, EventTooLongError, event_data
 from providers.ir import Event, Started
 from providers.usage import Usage
-from providers.wires import alike
 from providers.wires.alike import Alike
+from providers.wires.chat.chunk import Choice, Chunk, decode, decode_many, texts_of
 from providers.wires.chat.counts import usage_elsewhere, usage_of
 from providers.wires.chat.errors import error_of
 from providers.wires.chat.events import Cleaner
 from providers.wires.chat.finish import error_in, fault_of
-from providers.wires.chat.reasoning import plain_text
+from providers.wires.chat.reasoning import TEXT_FIELDS, plain_text
 from providers.wires.chat.repair import Repair
 from providers.wires.chat.states import states_in
 from providers.wires.kept import THOUGHTS, Kept, size_of
 
-
-# Both live for one event only, so the collector of circles need not know them.
-class _Choice(msgspec.Struct, gc=False):
-    delta: dict[str, Any] | None = None
-    finish_reason: str | None = None
-    usage: dict[str, Any] | None = None
-    # Only of completions without messages (``providers/wires/plain``).
-    text: str | None = None
-
-
-class _Chunk(msgspec.Struct, gc=False):
-    choices: list[_Choice] | None = None
-    usage: dict[str, Any] | None = None
-    error: Any = None
-    model: str | None = None
-    service_tier: Any = None
-
-
-NO_DELTA: Mapping[str, Any] = MappingProxyType({})
 # What stands between two events that are one line each.
 BETWEEN = b"\n\ndata: "
+# More than a few events are looked at in part first.
+FEW_BYTES = 2048
+# A stream ends with its reason, its usage, and this.
+LAST = b"[DONE]\n\n"
+LAST_EVENTS = 3
 # Some hosts put an error of theirs beside an empty list of choices.
 NATIVE_ERROR = b'"base_resp"'
 
-_decode = msgspec.json.Decoder(_Chunk).decode
-_decode_many = msgspec.json.Decoder(list[_Chunk]).decode
 _decode_any = msgspec.json.Decoder().decode
 _decode_text = msgspec.json.Decoder(str).decode
 
@@ -121,48 +103,85 @@ class StreamReader:
         After ``fault`` is set nothing more comes out.
         """
         # This is the hottest path of the gateway: most of what comes are events with text alone.
-        if self._is_alike(data):
-            return data
-        self._alike.forget()
-        if self._is_text(data):
-            return data
+        out = b""
+        if self._splitter.holds:
+            end = data.find(b"\n\n") + 2
+            if end < 2:
+                return self._each(data)
+            out, data = self._each(data[:end]), data[end:]
+        taken = 0 if self._splitter.holds else self._taken(data)
+        if taken < len(data):
+            data = data[:taken] + self._each(data[taken:] if taken else data)
+        return out + data if out else data
+
+    def _each(self, data: bytes) -> bytes:
+        """Return the events that ``data`` completes, each looked at by itself, less those left out.
+
+        A fault ends the stream, one that the repair of calls finds too.
+        """
         try:
             events = self._splitter.feed(data)
         except EventTooLongError as fault:
             self.fault = UpstreamError(ErrorKind.MALFORMED, str(fault))
             return b""
-        if self._repair is not None:
-            # One after the other: a fault that the repair finds ends the stream, [DONE] too.
-            return b"".join(
-                [self._put_right(event, self._repair) for event in events if self._passes(event)]
-            )
-        if len(events) == 1:
-            return events[0] if self._passes(events[0]) else b""
-        return b"".join([event for event in events if self._passes(event)])
+        passed = [self._put_right(event) for event in events if self._passes(event)]
+        return passed[0] if len(passed) == 1 else b"".join(passed)
 
-    def _is_alike(self, data: bytes) -> bool:
-        """Take whole events that differ from one before in nothing but their text, all at once."""
-        texts = self._alike.texts(data)
-        if texts is None or self._splitter.holds or self.done or self.fault is not None:
-            return False
-        for text in texts:
-            size = alike.size_of(text)
-            if size:
-                self.content = True
-                self.text_bytes += size
+    def _taken(self, data: bytes) -> int:
+        """Take whole events of text and nothing else; return how many bytes from the start."""
+        if self.done or self.fault is not None:
+            return 0
+        taken, few = 0, True
+        while taken < len(data):
+            rest = data[taken:] if taken else data
+            # A few are read in full first: most often the rest is like them.
+            found = self._alikes(rest) or self._texts(rest, few=few)
+            if not found:
+                break
+            taken += found
+            few = False
+        return taken
+
+    def _alikes(self, data: bytes) -> int:
+        """Take what differs from the event before in nothing but its text; return how many bytes.
+
+        No repair of calls would touch it.
+        """
+        alike = self._alike
+        taken = alike.take(data)
+        if not taken:
+            alike.forget()
+        elif alike.size:
+            self.content = True
+            self.text_bytes += alike.size
+            thinks = self._keeps_thoughts and alike.name in TEXT_FIELDS
+            if thinks or self.kept is not None:
+                said = _decode_text(b'"%b"' % b"".join(alike.texts))
                 if self.kept is not None:
-                    keep = self.kept.think if self._alike.name in THOUGHTS else self.kept.say
-                    keep(_decode_text(b'"%b"' % text))
-        return True
+                    (self.kept.think if alike.name in THOUGHTS else self.kept.say)(said)
+                if thinks:
+                    self.thoughts.append(said)
+        return taken
+
+    def _texts(self, data: bytes, *, few: bool) -> int:
+        """Take the events at the start of ``data`` if all of them say text alone.
+
+        These are two of many where ``few``, else all, less the last ones of the stream.
+        """
+        end = data.rfind(b"\n\n") + 2
+        if few and end > FEW_BYTES:
+            end = data.find(b"\n\n", data.find(b"\n\n") + 2) + 2
+        elif data.endswith(LAST):
+            for _ in range(LAST_EVENTS):
+                end = data.rfind(b"\n\n", 0, max(0, end - 2)) + 2
+        return end if end > 1 and self._is_text(data[:end]) else 0
 
     def _is_text(self, data: bytes) -> bool:
         """Take whole events that say text and nothing else, all at once.
 
         False where they are not so for certain: then nothing was taken.
         """
-        if self.done or self.fault is not None or self._repair is not None or self._keeps_thoughts:
-            return False
-        if not (data.startswith(b"data: ") and data.endswith(b"\n\n")) or self._splitter.holds:
+        if not (data.startswith(b"data: ") and data.endswith(b"\n\n")):
             return False
         said = data[6:-2]
         many = said.count(BETWEEN)
@@ -170,13 +189,10 @@ class StreamReader:
         if said.count(b"\n") != 2 * many or b"\r" in said:
             return False
         try:
-            if many:
-                chunks = _decode_many(b"[%b]" % said.replace(BETWEEN, b","))
-            else:
-                chunks = [_decode(said)]
+            chunks = decode_many(b"[%b]" % said.replace(BETWEEN, b",")) if many else [decode(said)]
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return False
-        texts = _texts_of(chunks) if len(chunks) == many + 1 else None
+        texts = texts_of(chunks) if len(chunks) == many + 1 else None
         if texts is None:
             return False
         for chunk in chunks:
@@ -184,9 +200,12 @@ class StreamReader:
                 self.model = chunk.model
             if chunk.service_tier is not None:
                 self._tier = chunk.service_tier
+        if self._keeps_thoughts:
+            deltas = [choice.delta or {} for chunk in chunks for choice in chunk.choices or ()]
+            self.thoughts += filter(None, map(plain_text, deltas))
         if texts:
             self._hear(texts)
-            alone = texts if not many else _texts_of(chunks[-1:])
+            alone = texts if not many else texts_of(chunks[-1:])
             if alone is not None and len(alone) == 1:
                 self._alike.learn(data[data.rfind(BETWEEN) + 2 :] if many else data, *alone[0])
         return True
@@ -210,8 +229,8 @@ class StreamReader:
             if self.fault is not None and self.fault.kind is ErrorKind.MALFORMED:
                 # Half an event is the mark of a cut, unless the answer had ended before it.
                 self.fault = None
-            elif out and self._repair is not None:
-                out = self._put_right(out, self._repair)
+            elif out:
+                out = self._put_right(out)
         self._check_end()
         return out
 
@@ -289,16 +308,16 @@ class StreamReader:
             self._said = usage_elsewhere(_decode_any(data), self._dialect)
         return True
 
-    def _chunk(self, data: bytes) -> _Chunk | None:
+    def _chunk(self, data: bytes) -> Chunk | None:
         try:
-            return _decode(data)
+            return decode(data)
         except msgspec.ValidationError:
             return self._odd_chunk(data)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             self.fault = UpstreamError(ErrorKind.MALFORMED, "an event of the stream is not JSON")
             return None
 
-    def _odd_chunk(self, data: bytes) -> _Chunk | None:
+    def _odd_chunk(self, data: bytes) -> Chunk | None:
         # JSON, but not of the usual shape: an error in its own form is a fault, the rest passes.
         if not self._is_fault(data):
             body = _decode_any(data)
@@ -319,7 +338,7 @@ class StreamReader:
             self.fault = error_of(error, 200, self._dialect)
         return error is not None
 
-    def _read_choice(self, choice: _Choice) -> None:
+    def _read_choice(self, choice: Choice) -> None:
         delta = choice.delta
         if delta:
             size = 0
@@ -358,8 +377,10 @@ class StreamReader:
                     keep_call(self.kept, call)
         self.states += states_in({name: value})
 
-    def _put_right(self, event: bytes, repair: Repair) -> bytes:
-        out, fault = repair.event(event)
+    def _put_right(self, event: bytes) -> bytes:
+        if self._repair is None:
+            return event
+        out, fault = self._repair.event(event)
         if fault is not None:
             self.fault = fault
             return b""
@@ -402,22 +423,3 @@ def keep_call(kept: Kept, call: Any) -> None:
     for text in made.values() if isinstance(made, dict) else ():
         if isinstance(text, str):
             kept.say(text)
-
-
-def _texts_of(chunks: list[_Chunk]) -> list[tuple[str, str]] | None:
-    """Return the texts in chunks of one choice each; None where one has anything else to say."""
-    texts = []
-    for chunk in chunks:
-        choices = chunk.choices
-        if choices is None or len(choices) != 1 or chunk.error or chunk.usage is not None:
-            return None
-        choice = choices[0]
-        if choice.finish_reason is not None or choice.usage is not None or choice.text is not None:
-            return None
-        for name, value in (choice.delta or NO_DELTA).items():
-            if not isinstance(value, str):
-                if value:
-                    return None
-            elif value and name != "role":
-                texts.append((name, value))
-    return texts

@@ -20,21 +20,15 @@ class OneByOne(StreamReader):
 
     __slots__ = ()
 
-    def _is_text(self, data: bytes) -> bool:
-        return False
-
-    def _is_alike(self, data: bytes) -> bool:
-        return False
+    def _taken(self, data: bytes) -> int:
+        return 0
 
 
 class CompletionOneByOne(CompletionReader):
     __slots__ = ()
 
-    def _is_text(self, data: bytes) -> bool:
-        return False
-
-    def _is_alike(self, data: bytes) -> bool:
-        return False
+    def _taken(self, data: bytes) -> int:
+        return 0
 
 
 TEXTS = st.text(max_size=20) | st.none()
@@ -99,12 +93,13 @@ EVENTS = st.one_of(
 
 
 def state(reader: StreamReader) -> dict[str, Any]:
-    names = ("content", "done", "finish", "model", "text_bytes", "states", "calls", "thoughts")
+    names = ("content", "done", "finish", "model", "text_bytes", "states", "calls")
     found = {name: getattr(reader, name) for name in names}
     fault = reader.fault
     kept = reader.kept
     return {
         **found,
+        "thoughts": "".join(reader.thoughts),
         "usage": reader.usage,
         "fault": None if fault is None else (fault.kind, fault.message),
         "kept": None if kept is None else (kept.said, kept.thought, kept.left),
@@ -115,11 +110,12 @@ def state(reader: StreamReader) -> dict[str, Any]:
     ("quick", "slow"), [(StreamReader, OneByOne), (CompletionReader, CompletionOneByOne)]
 )
 @given(
-    events=st.lists(EVENTS, max_size=12),
+    events=st.lists(EVENTS, max_size=16),
     cuts=st.lists(st.integers(0, 2000), max_size=6),
     strip=st.booleans(),
     keeps=st.booleans(),
     thoughts=st.sampled_from(["", "reasoning_content"]),
+    repairs=st.booleans(),
 )
 def test_at_once_or_one_by_one_is_the_same(
     quick: type[StreamReader],
@@ -129,9 +125,10 @@ def test_at_once_or_one_by_one_is_the_same(
     strip: bool,
     keeps: bool,
     thoughts: str,
+    repairs: bool,
 ) -> None:
     data = "".join(events).encode("utf-8", "surrogatepass")
-    dialect = Dialect(replay_reasoning=thoughts)
+    dialect = Dialect(replay_reasoning=thoughts, repair_tool_calls=repairs)
     readers = [quick(dialect, "", strip), slow(dialect, "", strip)]
     for reader in readers:
         reader.kept = Kept() if keeps else None
@@ -154,6 +151,29 @@ def test_most_of_a_stream_is_taken_at_once() -> None:
     assert reader._is_text(event)
     assert reader._is_text(event * 50)
     assert reader.text_bytes == 51 * len("word ")
+
+
+@pytest.mark.parametrize(
+    "dialect", [Dialect(), Dialect(replay_reasoning="reasoning_content", repair_tool_calls=True)]
+)
+def test_of_a_stream_that_comes_in_few_pieces_only_the_end_is_read_one_by_one(
+    dialect: Dialect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    thought, word = SHAPES[2] % b"hm ", SHAPES[0] % b"word "
+    last = b'data: {"choices":[{"delta":{},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
+    whole = thought * 9 + word * 90 + last
+    looked_at = []
+    passes = StreamReader._passes
+    monkeypatch.setattr(
+        StreamReader, "_passes", lambda self, event: looked_at.append(event) or passes(self, event)
+    )
+    reader = StreamReader(dialect)
+    cut = len(thought * 20) + 11
+    assert reader.feed(whole[:cut]) + reader.feed(whole[cut:]) == whole
+    assert reader.done
+    assert reader.text_bytes == len("hm ") * 9 + len("word ") * 90
+    assert "".join(reader.thoughts) == ("hm " * 9 if dialect.replay_reasoning else "")
+    assert len(looked_at) < 8
 
 
 # What can stand between the quotes of a text, and what cannot.
@@ -186,15 +206,22 @@ SHAPES = [
     same=st.booleans(),
     cuts=st.lists(st.integers(0, 3000), max_size=5),
     keeps=st.booleans(),
+    thoughts=st.sampled_from(["", "reasoning_content"]),
 )
 def test_events_that_are_alike_are_read_as_any_other(
-    said: list[tuple[bytes, bytes]], first: bytes, same: bool, cuts: list[int], keeps: bool
+    said: list[tuple[bytes, bytes]],
+    first: bytes,
+    same: bool,
+    cuts: list[int],
+    keeps: bool,
+    thoughts: str,
 ) -> None:
     events = [(first if same else shape) % text for shape, text in said]
     whole = b"".join(events)
     ends = [len(b"".join(events[:n])) for n in range(1, len(events) + 1)]
     ends = sorted({*ends[::2], *(min(cut, len(whole)) for cut in cuts), len(whole)})
-    readers = [StreamReader(Dialect()), OneByOne(Dialect())]
+    dialect = Dialect(replay_reasoning=thoughts)
+    readers = [StreamReader(dialect), OneByOne(dialect)]
     for reader in readers:
         reader.kept = Kept() if keeps else None
     start = 0
@@ -212,8 +239,11 @@ def test_what_is_like_the_event_before_is_not_decoded() -> None:
     reader = StreamReader(Dialect())
     shape = SHAPES[0]
     assert reader.feed(shape % b"one")
-    assert not reader._is_alike(shape % b'no"')
-    assert reader._is_alike(shape % "漢字 \\n".encode())
-    assert reader._is_alike(shape % b"a" + shape % b"b")
-    assert not reader._is_alike(SHAPES[1] % b"a")
-    assert reader.text_bytes == len("one") + len("漢字 \n".encode()) + 2
+    assert not reader._alikes(shape % b'no"')
+    assert reader.feed(shape % b"two")
+    like = shape % "漢字 \\n".encode()
+    assert reader._alikes(like) == len(like)
+    like = shape % b"a" + shape % b"b"
+    assert reader._alikes(like + b"data: [DONE]\n\n") == len(like)
+    assert not reader._alikes(SHAPES[1] % b"a")
+    assert reader.text_bytes == len("onetwo") + len("漢字 \n".encode()) + 2
