@@ -16,5 +16,5 @@ NEVER_S = 86_400.0
 if __name__ == "__main__":
     billing.drain.EVERY_S = NEVER_S
     gateway.home_load.AGAIN_S = NEVER_S
-    gateway.reload.LOOK_MS = int(NEVER_S * 1000)
+    gateway.reload.LOOK_S = NEVER_S
     main()

@@ -1,4 +1,8 @@
-"""Sees that a file has changed, and says so."""
+"""Sees that a file has changed, and says so.
+
+The files are looked at by the clock. A notice of the system would come for each write to any file
+of their folders, which a ledger beside the config makes at every call, and some mounts give none.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +10,10 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection
 from pathlib import Path
 
-from watchfiles import awatch
-
-DEBOUNCE_MS = 400
-STEP_MS = 200  # the watching thread wakes this often, which a busy gateway pays for
-# Where a file system tells no changes (some mounts, links), the files are looked at this often.
-LOOK_MS = 1000
+LOOK_S = 0.5
+# A file is written in steps: it is taken for whole when it has not changed for so long, or at once
+# after so many looks.
+SETTLED_S, SETTLING_LOOKS = 0.1, 20
 State = dict[Path, tuple[int, int, int]]
 
 
@@ -22,9 +24,9 @@ async def watch(
 ) -> None:
     """Call ``on_change`` whenever one of ``files`` has changed, until cancelled.
 
-    Folders are watched, not files: editors write a new file and put it in the old one's place. What
-    is watched is asked for anew after each change. ``ready`` is set when watching has begun: from
-    then on no change is missed. A folder among ``files`` changes when a file in it comes or goes.
+    What is watched is asked for anew after each change. ``ready`` is set when watching has begun:
+    from then on no change is missed. A folder among ``files`` changes when a file in it comes or
+    goes.
     """
     seen = _state(files())
     while True:
@@ -48,22 +50,13 @@ def _state(files: Collection[Path]) -> State:
 
 
 async def _one_change(files: Collection[Path], seen: State) -> None:
-    """Return when the files are not as ``seen``."""
-    while _state(files) == seen:
-        folders = {path.absolute().parent for path in files}
-        try:
-            # Every event is a reason to look, whatever its name: a link may point elsewhere now.
-            async for _ in awatch(
-                *(folder for folder in folders if folder.is_dir()),
-                watch_filter=None,
-                debounce=DEBOUNCE_MS,
-                step=STEP_MS,
-                rust_timeout=LOOK_MS,
-                yield_on_timeout=True,
-                recursive=False,
-            ):
-                if _state(files) != seen:
-                    return
-        except (OSError, RuntimeError):
-            # A folder that went away in between, or no watch left to be had: look by the clock.
-            await asyncio.sleep(LOOK_MS / 1000)
+    """Return when the files are not as ``seen``, and are left alone again."""
+    now = _state(files)
+    while now == seen:
+        await asyncio.sleep(LOOK_S)
+        now = _state(files)
+    for _ in range(SETTLING_LOOKS):
+        await asyncio.sleep(SETTLED_S)
+        before, now = now, _state(files)
+        if now == before:
+            return

@@ -104,7 +104,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "rich": ("gateway/cli.py", "gateway/commands/"),
     "jinja2": ("gateway/dashboard/",),
     "yaml": ("providers/catalog_files.py", "gateway/yaml_lines.py"),
-    "watchfiles": ("gateway/reload.py",),
+    "watchfiles": (),
     "genai_prices": ("billing/list_prices.py",),
     "holidays": ("billing/calendar.py",),
     "tiktoken": ("providers/vocabularies.py",),

@@ -169,15 +169,24 @@ async def test_what_is_watched_is_asked_for_anew(path: Path, tmp_path: Path) -> 
         await second.until("two")
 
 
-async def test_without_a_watch_of_the_system_the_clock_looks(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refused(*_: object, **__: object) -> AsyncIterator[None]:
-        raise OSError("no more watches")
-
-    monkeypatch.setattr(reload, "awatch", refused)
-    monkeypatch.setattr(reload, "LOOK_MS", 1)
+async def test_a_file_that_is_written_in_steps_is_read_when_it_is_whole(path: Path) -> None:
     changes = Changes()
     async with watching(lambda: {path}, changes.reads(path)):
-        write(path, "two")
-        await changes.until("two")
+        for size in range(40):
+            write(path, "x" * size)
+            await asyncio.sleep(0.005)
+        write(path, "whole")
+        await changes.until("whole")
+    assert len(changes.texts) < 5
+
+
+async def test_a_file_that_never_rests_is_read_all_the_same(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reload, "SETTLED_S", 0.01)
+    changes = Changes()
+    async with watching(lambda: {path}, changes.reads(path)):
+        async with asyncio.timeout(WITHIN_S):
+            while not changes.texts:
+                write(path, f"{os.urandom(9)}")
+                await asyncio.sleep(0.001)
