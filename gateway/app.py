@@ -6,32 +6,19 @@ import asyncio
 import gc
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI
-
 from billing.drain import Drain
 from billing.money import PICO_PER_USD
-from gateway import (
-    admin,
-    admin_budgets,
-    admin_ledger,
-    admin_plans,
-    admin_spend,
-    background,
-    egress,
-    exchange,
-    kept_answers,
-    models,
-)
+from gateway import background, egress, exchange
 from gateway.alerting import Alerts
 from gateway.at_home import AtHome
 from gateway.books import Books
 from gateway.config import Config, KeepForm
 from gateway.config_file import Loaded, read
 from gateway.counters import LedgerSums, open_limits
-from gateway.dashboard import pages
 from gateway.entrances import entrance
 from gateway.front import Receive, Send
 from gateway.home_load import HomeLoad
@@ -57,12 +44,17 @@ from routing.health import Health
 from routing.windows import Windows
 
 CONNECTIONS_PER_HOST = 1024
+SITE = "gateway.site"
+Application = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
 
-class Gateway(FastAPI):
-    """The application. The hot path passes in front of the framework, the rest goes through it."""
+class Gateway:
+    """The application of a house. Calls go straight through; all else goes to the site."""
 
-    house: House
+    def __init__(self, house: House) -> None:
+        self.house = house
+        self._site: Application | None = None
+        self._building: asyncio.Task[None] | None = None
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Answer one ASGI connection."""
@@ -72,7 +64,17 @@ class Gateway(FastAPI):
                 serve = background.run if door.keep is not None else exchange.run
                 await serve(self.house, door, scope, receive, send)
                 return
-        await super().__call__(scope, receive, send)
+        while self._site is None:
+            if self._building is None or self._building.done():
+                self._building = asyncio.create_task(self._build())
+            # Whoever asked first may leave; others wait for it too.
+            await asyncio.shield(self._building)
+        await self._site(scope, receive, send)
+
+    async def _build(self) -> None:
+        # By name, since what nobody asks for is not loaded; in a thread, beside the calls.
+        self._site = await asyncio.to_thread(lambda: import_module(SITE).site(self.house))
+        gc.freeze()
 
 
 @asynccontextmanager
@@ -92,14 +94,7 @@ async def opened(
     """
     async with AsyncExitStack() as stack:
         house = await _open(path, setup, log or LineLog(), stack)
-        gateway = Gateway(title="Entrepôt", docs_url=None, redoc_url=None)
-        gateway.include_router(models.router)
-        gateway.include_router(kept_answers.router)
-        for room in (admin, admin_spend, admin_ledger, admin_budgets, admin_plans):
-            gateway.include_router(room.router)
-        gateway.include_router(pages.router)
-        models.say_errors_in_the_askers_wire(gateway)
-        gateway.state.house = gateway.house = house
+        gateway = Gateway(house)
         if guard is not None:
             _count_refusals(guard, house)
         watcher = asyncio.create_task(

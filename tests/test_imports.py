@@ -58,6 +58,10 @@ SERVE_CONFIG = {
     "models": {},
 }
 SERVE_LOADS_NOT = (
+    "fastapi",
+    "starlette",
+    "jinja2",
+    "gateway.dashboard",
     "aiohttp",
     "alembic",
     "genai_prices",

@@ -16,12 +16,12 @@ from random import Random
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
 
 from billing.bands import ALWAYS
 from billing.price import Price
 from billing.price_list import PriceList
 from gateway import admin, exchange, models
-from gateway.app import Gateway
 from gateway.config_file import Loaded
 from gateway.entrances import entrance
 from providers.host import Cache
@@ -86,14 +86,14 @@ class Client:
             self.body += message["body"]
 
 
-def application() -> Gateway:
-    app = Gateway()
+def application() -> FastAPI:
+    app = FastAPI()
     app.include_router(admin.router)
     models.say_errors_in_the_askers_wire(app)
     return app
 
 
-async def explained(app: Gateway, asking: Asking) -> dict[str, Any]:
+async def explained(app: FastAPI, asking: Asking) -> dict[str, Any]:
     """Ask what would become of a request."""
     query = f"wire={WIRES[asking.door]}"
     if asking.door == "gemini":
@@ -106,13 +106,13 @@ async def explained(app: Gateway, asking: Asking) -> dict[str, Any]:
     return told
 
 
-async def happened(app: Gateway, asking: Asking, watch: Watch) -> Client:
+async def happened(app: FastAPI, asking: Asking, watch: Watch) -> Client:
     """Make the request itself, and wait for all that follows from it."""
     WATCH.set(watch)
     client, door = Client(asking.body), entrance(asking.path, b"")
     assert door is not None
     scope = {**ASGI, "path": asking.path, "headers": asking.headers}
-    await exchange.run(app.house, door, scope, client.receive, client.send)
+    await exchange.run(app.state.house, door, scope, client.receive, client.send)
     watch.answered = True
     while rest := asyncio.all_tasks() - {asyncio.current_task()}:
         await asyncio.wait(rest)
@@ -159,7 +159,7 @@ def compare(
     return "left out" if len(told["routes"]) > len(admitted) else "admitted"
 
 
-def agree(app: Gateway, loaded: Loaded, seed: int, requests: int) -> Counter[str]:
+def agree(app: FastAPI, loaded: Loaded, seed: int, requests: int) -> Counter[str]:
     """Explain and make ``requests`` requests to one made-up gateway; return what was decisive."""
     made = Maker(Random(seed))
     random, seen = made.random, Counter[str]()
@@ -174,14 +174,14 @@ def agree(app: Gateway, loaded: Loaded, seed: int, requests: int) -> Counter[str
         usd = random.choice([0.0001, 0.02, 0.2])
         budgets = [{"name": "all", "usd": usd, "per": "day"}] if made.often(0.4) else []
         setup = setup_of(loaded, made, world, budgets=budgets)
-        app.house = app.state.house = await house_of(setup, lambda: 0.5)
+        app.state.house = await house_of(setup, lambda: 0.5)
         asker, weights = Asker(made, world), random.choice([WEIGHTS, CALM, CALM])
         for _ in range(requests):
             asking = asker.asking()
             while asking.door not in WIRES or "stream" in asking.path:
                 asking = asker.asking()
             share = random.random()
-            app.house.draw = lambda share=share: share
+            app.state.house.draw = lambda share=share: share
             told = await explained(app, asking)
             watch = Watch(random, asking.mark, lambda _: None, weights)
             client = await happened(app, asking, watch)

@@ -21,18 +21,18 @@ from billing.limits import Limits
 from billing.limits_memory import MemoryLimits
 from billing.migrate import migrate
 from billing.store import Store
-from gateway import admin, admin_budgets, admin_ledger, admin_plans, admin_spend, models
 from gateway.auth import key_hash
 from gateway.books import Books
 from gateway.config_file import read
 from gateway.counters import LedgerSums
-from gateway.dashboard import pages
 from gateway.debt import Debt
 from gateway.home_load import HomeLoad
+from gateway.house import House
 from gateway.metrics import Metrics
 from gateway.recall import Recall
 from gateway.setup import Setup, compile_setup
 from gateway.sight import Sight
+from gateway.site import site
 from gateway.stored import Stored
 from providers.client import Client
 from routing.affinity import Affinity
@@ -125,20 +125,7 @@ class FakeHouse:
 
     def app(self) -> FastAPI:
         """Return an application with the pages and the API of this house."""
-        app = FastAPI(docs_url=None, redoc_url=None)
-        for room in (
-            models,
-            admin,
-            admin_spend,
-            admin_ledger,
-            admin_plans,
-            admin_budgets,
-            pages,
-        ):
-            app.include_router(room.router)
-        models.say_errors_in_the_askers_wire(app)
-        app.state.house = self
-        return app
+        return site(cast(House, self))
 
 
 def a_key(name: str = "ci", **more: Any) -> dict[str, Any]:
