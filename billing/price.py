@@ -12,6 +12,7 @@ from providers.usage import BUCKETS
 ONE = Decimal(1)
 USD = "USD"
 _EXACT = Context(prec=200)
+PROMPT_BUCKETS = BUCKETS.index("output")  # those before go in, the rest come out
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,8 @@ class Price:
     of ``BUCKETS``, ``per_request`` and ``per_search``, all whole numbers of 10**-(12 + ``extra``)
     of the currency; ``amounts``, the rates with 0 for those that are not known, and ``complete``:
     there are none of those; ``to_usd``, the fraction that makes 1e-12 dollars of such a number;
-    ``free``: a zero is stated for everything.
+    ``free``: a zero is stated for everything; ``dearest``, the highest of the rates in and of those
+    out that are known.
     """
 
     input: Decimal | None
@@ -67,6 +69,7 @@ class Price:
     extra: int = field(init=False, repr=False, compare=False)
     to_usd: tuple[int, int] | None = field(init=False, repr=False, compare=False)
     free: bool = field(init=False, repr=False, compare=False)
+    dearest: tuple[int, int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         figures: dict[str, Decimal] = {}
@@ -93,6 +96,9 @@ class Price:
         object.__setattr__(self, "rates", rates)
         object.__setattr__(self, "amounts", tuple(rate or 0 for rate in rates))
         object.__setattr__(self, "complete", None not in rates)
+        amounts = self.amounts
+        dearest = max(amounts[:PROMPT_BUCKETS]), max(amounts[PROMPT_BUCKETS:])
+        object.__setattr__(self, "dearest", dearest)
         object.__setattr__(self, "per_request", _scaled(self.request, 12 + extra))
         object.__setattr__(self, "per_search", search)
         object.__setattr__(self, "extra", extra)

@@ -14,7 +14,7 @@ from typing import Literal
 import msgspec
 
 from billing.money import PICO_MAX, half_even, pico
-from billing.price import USD, Price
+from billing.price import PROMPT_BUCKETS, USD, Price
 from billing.price_list import PriceList
 from providers.usage import BUCKETS, Usage
 
@@ -23,7 +23,6 @@ CostState = Literal["priced", "stated", "unknown", "nothing"]
 
 NO_SURCHARGE = Decimal(1)
 ANY_TIER = "auto"  # the host chooses the tier of service
-PROMPT_BUCKETS = BUCKETS.index("output")  # those before go in, the rest come out
 
 
 class Cost(msgspec.Struct, frozen=True):
@@ -288,8 +287,7 @@ def _dearest(
         return None
     if (output_tokens and price.output is None) or (searches and price.per_search is None):
         return None
-    ways_in = max(rate for rate in price.rates[:PROMPT_BUCKETS] if rate is not None)
-    ways_out = max((rate for rate in price.rates[PROMPT_BUCKETS:] if rate is not None), default=0)
+    ways_in, ways_out = price.dearest
     fees = price.per_request + searches * (price.per_search or 0)
     tokens = prompt_tokens * ways_in + output_tokens * ways_out
     numerator, denominator = _usd_fraction(price.to_usd, tokens, surcharge, fees)

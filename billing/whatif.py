@@ -14,9 +14,8 @@ from decimal import Decimal
 from fractions import Fraction
 
 from billing.bill import QUARTER_S
-from billing.price import Price
+from billing.price import PROMPT_BUCKETS, Price
 from billing.price_list import PriceList
-from billing.pricing import PROMPT_BUCKETS
 from providers.usage import BUCKETS
 
 _INPUT, _OUTPUT = BUCKETS.index("input"), BUCKETS.index("output")

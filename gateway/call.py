@@ -94,8 +94,9 @@ class Call(Struct, eq=False):
         """Whether policy lets this request go to ``route``; asked again right before each send."""
         policy = self.setup.policy
         cost = UNKNOWN_MONEY
-        if policy.counts_money(self.facts):
-            cost = money(route, datetime.now(UTC), self.size)
+        limited = policy.limited(self.facts)
+        if limited:
+            cost = money(route, datetime.now(UTC), self.size, limited)
         return policy.judge(self.facts, route.facts, cost).allowed
 
 

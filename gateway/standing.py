@@ -60,7 +60,7 @@ def _made(setup: Setup, facts: RequestFacts, prefer: Wish | None) -> Standing:
     policy = setup.policy
     order = policy.preference(facts) or (prefer or candidates.wish).order
     made = Standing(facts, prefer, candidates, matters(candidates.routes), None, 0, frozenset())
-    made.limited = policy.counts_money(facts)
+    made.limited = bool(policy.limited(facts))
     made.lasts = order == "listed" and not policy.ages
     if made.limited:
         # Within limits now is within limits always, where no price ever changes.

@@ -96,13 +96,13 @@ def _admitted(
     """Return the routes that policy and contracts allow and that are there, and the others."""
     kept: list[Route] = []
     dropped: list[Dropped] = []
-    counts_money = policy.counts_money(request)
+    limited = policy.limited(request)
     for route in candidates:
         # Policy speaks first: that a route is down must not hide that it is forbidden. What a call
         # would cost there is not asked of a route that takes none.
         cost = UNKNOWN_MONEY
-        if counts_money:
-            cost = NO_MONEY if route.available else money(route, now, size)
+        if limited:
+            cost = NO_MONEY if route.available else money(route, now, size, limited)
         verdict = policy.judge(request, route.facts, cost)
         if not verdict.allowed:
             dropped.append(_refused(route, verdict))

@@ -67,14 +67,15 @@ ALLOWED = Verdict(True)
 
 @dataclass(frozen=True, slots=True)
 class _Applying:
-    """The rules that are for one asker, the order that they ask for, and whether they limit money.
+    """The rules that are for one asker, the order that they ask for, and their limits of money.
 
-    ``limits`` are theirs, each with its rule's name.
+    Each limit is with its rule's name; ``limited`` are the figures that they are on.
     """
 
     rules: tuple[Rule, ...]
     prefer: Prefer | None
     limits: _Limits
+    limited: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +139,8 @@ class Policy:
             rules = tuple(rule for rule in self.rules if rule.which.holds(request))
             prefer = next((rule.prefer for rule in rules if rule.prefer), None)
             limits = tuple((rule.name, limit) for rule in rules for limit in rule.limits)
-            found = _Applying(rules, prefer, limits)
+            limited = frozenset(limit.of for _, limit in limits)
+            found = _Applying(rules, prefer, limits, limited)
             if len(self._rules_of) >= _REMEMBERED:
                 self._rules_of.clear()
             self._rules_of[request.asker] = found
@@ -148,9 +150,12 @@ class Policy:
         """Return the order that the first rule with a wish asks for, if any."""
         return self._applying(request).prefer
 
-    def counts_money(self, request: RequestFacts) -> bool:
-        """Tell whether a rule limits what ``request`` may cost, so that judging needs money."""
-        return bool(self._applying(request).limits)
+    def limited(self, request: RequestFacts) -> frozenset[str]:
+        """Return the figures (``rules.Limit.of``) that rules limit for ``request``.
+
+        These judging has to be given as money; none: it needs no money.
+        """
+        return self._applying(request).limited
 
     def judge(
         self, request: RequestFacts, route: RouteFacts, money: Money = UNKNOWN_MONEY

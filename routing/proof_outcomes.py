@@ -48,8 +48,8 @@ class Outcomes:
         rule = next((one for one in self.policy.applies(request) if one.prefer), None)
         wish = Wish(rule.prefer) if rule is not None and rule.prefer else asked.wish
         judging = self._judging(request, asked)
-        counts_money = any(self.policy.counts_money(one) for one in (request, *judging))
-        timed = counts_money or wish.order == "cheapest"
+        limited = any(self.policy.limited(one) for one in (request, *judging))
+        timed = limited or wish.order == "cheapest"
         for at in self._when(asked) if timed else (self.now,):
             routes, refused = self._judged(request, asked.routes, at)
             yield Outcome(
@@ -65,11 +65,11 @@ class Outcomes:
     def _judged(
         self, request: RequestFacts, routes: Sequence[Route], at: datetime
     ) -> tuple[tuple[Route, ...], tuple[tuple[Route, tuple[Verdict, ...]], ...]]:
-        counts_money = self.policy.counts_money(request)
+        limited = self.policy.limited(request)
         kept = []
         refused = []
         for route in routes:
-            cost = money(route, at, _SMALLEST) if counts_money else UNKNOWN_MONEY
+            cost = money(route, at, _SMALLEST) if limited else UNKNOWN_MONEY
             breaches = tuple(self.policy.breaches(request, route.facts, cost))
             if breaches:
                 refused.append((route, breaches))

@@ -213,7 +213,7 @@ class Replay:
             policy.applies(request),
             Wish(order) if order is not None else None,
             tuple(sorted(route.context for route in choice.routes if route.context is not None)),
-            policy.counts_money(request),
+            bool(policy.limited(request)),
         )
 
     def _plan(self, past: Past, case: _Case, wish: Wish) -> Decision:

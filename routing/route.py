@@ -17,7 +17,7 @@ from msgspec import Struct
 from msgspec.structs import replace as copied
 
 from billing import pricing
-from billing.price import Price
+from billing.price import PROMPT_BUCKETS, Price
 from billing.price_list import PriceList
 from routing.facts import Money, RouteFacts
 
@@ -128,6 +128,11 @@ class Size(Struct, frozen=True):
         return max(self.prompt_tokens, context or 0) if self.is_open else self.prompt_tokens
 
 
+# What rules limit (``rules.Limit.of``): what a whole request costs, and a million of its tokens.
+OF_REQUEST = frozenset({"request_usd"})
+FIGURES = OF_REQUEST | {"price", "input price", "output price"}
+
+
 def ceiling(route: Route, now: datetime, size: Size) -> int | None:
     """Return the most that one call can cost at ``route``, in 1e-12 US dollars; None: unknown.
 
@@ -169,13 +174,17 @@ def ceiling_usd(route: Route, now: datetime, size: Size | None) -> Decimal | Non
     return None if most is None else Decimal(most).scaleb(-12)
 
 
-def money(route: Route, now: datetime, size: Size | None) -> Money:
+def money(
+    route: Route, now: datetime, size: Size | None, figures: frozenset[str] = FIGURES
+) -> Money:
     """Return what a request of ``size`` costs at ``route``, as rules on money are judged.
 
     A million tokens count at the dearest tier that its prompt can fall into; without ``size`` that
-    is the dearest of all.
+    is the dearest of all. Of ``figures`` all that are wanted are worked out; others may be unknown.
     """
     most = ceiling_usd(route, now, size)
+    if figures <= OF_REQUEST:
+        return Money(most)
     tiers = _tiers(route, now, size)
     ways_in = [usd for tier in tiers if (usd := tier.usd(tier.input)) is not None]
     ways_out = [usd for tier in tiers if (usd := tier.usd(tier.output)) is not None]
@@ -213,4 +222,4 @@ def _answers_cost_nothing(prices: PriceList) -> bool:
         for served in (band, *(one for _, one in band.services))
         for price in (served, *(tier for _, tier in served.above_prompt_tokens))
     )
-    return all(p.output == 0 and not any(p.rates[pricing.PROMPT_BUCKETS :]) for p in every)
+    return all(p.output == 0 and not any(p.rates[PROMPT_BUCKETS:]) for p in every)

@@ -84,7 +84,7 @@ def run(
         if detected is not None:
             say(f"found in the text: {detecting.words(detected)}")
         say(*lines(found))
-        if setup.policy.counts_money(request):
+        if setup.policy.limited(request):
             longest = f"{max_tokens} tokens" if max_tokens else "the model's longest"
             say(f"  (costs: for a prompt of {PROMPT_TOKENS} tokens, an answer of {longest})")
     raise typer.Exit(0 if planned.routes else NOT_SO)

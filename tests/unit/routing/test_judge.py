@@ -180,8 +180,8 @@ def test_request_usd_needs_a_known_ceiling(policy, facts, asks):
         for ceiling in (None, Decimal("0.5"), Decimal("0.500000000001"))
     }
     assert allowed == {None: False, Decimal("0.5"): True, Decimal("0.500000000001"): False}
-    assert judged.counts_money(asks())
-    assert not no_policy().counts_money(asks())
+    assert judged.limited(asks())
+    assert not no_policy().limited(asks())
 
 
 FIGURES = {"price": "price", "input": "input price", "output": "output price"}
@@ -195,7 +195,7 @@ def test_a_price_is_a_limit_in_usd_per_million_tokens_and_unknown_is_refused(
     judged = policy(one(f"require: {{price: {{{word}: 2}}}}"))
     route = facts("a/m")
     cheap = {"price": Decimal(1), "input": Decimal(1), "output": Decimal(1)}
-    assert judged.counts_money(asks())
+    assert judged.limited(asks())
     assert judged.judge(asks(), route, Money(None, **{**cheap, figure: Decimal(2)})).allowed
     dear = judged.judge(asks(), route, Money(None, **{**cheap, figure: Decimal("2.01")}))
     assert (dear.allowed, dear.fact, dear.value) == (False, FIGURES[figure], "2.01")
