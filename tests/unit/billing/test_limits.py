@@ -201,7 +201,7 @@ async def test_alerts_tell_each_share_once(make: Make) -> None:
     await limits.configure([], [rule])
     for cost in (CENT, 0, 2 * CENT, 2 * CENT, CENT):
         (await limits.hold(WHO, 1, cost)).settle(cost, 0)
-    await until(limits, lambda spent, held: (spent, held) == (10 * CENT, 0))
+    await until(limits, lambda spent, held: (spent, held, len(told)) == (10 * CENT, 0, 3))
     # What was passed before counting began was told by whoever counted then.
     assert sorted(told) == [50, 80, 100]
 
