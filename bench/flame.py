@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import collections
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -69,9 +70,16 @@ def _drawn(program: str, running: Running, name: str, stream: Stream | None) -> 
         load.run(load.closed_loop(running.port, request, PARALLEL, SECONDS + 2))
         for one in watching:
             one.wait(60)
+        _titled(IMAGES / f"flame-{name}.svg", name)
         print(f"\n{name}: frames over 3 % of the loop's samples")
         for share, alone, frame in frames(Path(raw.name).read_text()):
             print(f"{share:6.1%} {alone:6.1%}  {frame}")
+
+
+def _titled(image: Path, name: str) -> None:
+    """Give an image a title of ours: py-spy's is its command, with where things are here."""
+    title = rf"\g<1>{name}, CPython {sys.version.split()[0]}<"
+    image.write_text(re.sub(r'(<text id="title"[^>]*>)[^<]*<', title, image.read_text()))
 
 
 def frames(raw: str) -> Iterator[tuple[float, float, str]]:

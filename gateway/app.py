@@ -43,7 +43,8 @@ from providers.launch import Launched
 from routing.health import Health
 from routing.windows import Windows
 
-CONNECTIONS_PER_HOST = 1024
+# Each open stream has one; who comes when they are all in use waits.
+CONNECTIONS_PER_HOST = 4096
 SITE = "gateway.site"
 Application = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 

@@ -7,6 +7,7 @@ import contextlib
 import errno
 import logging
 import os
+import resource
 import signal
 import socket
 import sys
@@ -34,6 +35,7 @@ DRAIN_S = 30
 AT_ONCE_S = 1.0
 INTERRUPTED = 130
 BACKLOG = 2048
+SOCKETS = 65_536
 
 
 def run(
@@ -53,6 +55,7 @@ def run(
             "serves this machine only"
         )
     setup = compile_setup(loaded)
+    _allow_many_sockets()
     listening = _listen(host, port)
     # From here on, for good: so not before it is sure that this process is to serve.
     guard = Guard(egress.allowed(setup, os.environ))
@@ -72,6 +75,15 @@ class _Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Catch nothing."""
         yield
+
+
+def _allow_many_sockets() -> None:
+    # Each open stream has two. Shells and systemd often give a thousand at first, and many more to
+    # whoever asks.
+    had, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = SOCKETS if most == resource.RLIM_INFINITY else min(SOCKETS, most)
+    if had != resource.RLIM_INFINITY and had < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
 def _options() -> uvicorn.Config:
