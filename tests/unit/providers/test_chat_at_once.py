@@ -247,3 +247,12 @@ def test_what_is_like_the_event_before_is_not_decoded() -> None:
     assert reader._alikes(like + b"data: [DONE]\n\n") == len(like)
     assert not reader._alikes(SHAPES[1] % b"a")
     assert reader.text_bytes == len("onetwo") + len("漢字 \n".encode()) + 2
+
+
+def test_an_event_that_came_in_two_pieces_may_have_said_other_things() -> None:
+    event = b'data: {"model":"%b","choices":[{"index":0,"delta":{"content":"word "}}]}\n\n'
+    reader = StreamReader(Dialect())
+    other = event % b"b"
+    for piece in (event % b"a", event % b"a" + other[:40], other[40:] + event % b"a"):
+        reader.feed(piece)
+    assert reader.model == "a"
