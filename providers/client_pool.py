@@ -110,6 +110,7 @@ class _Place:
         self._open: set[Connection] = set()
         self._idle: list[Connection] = []  # the one that became so last is last
         self._waiting: deque[asyncio.Future[Connection | None]] = deque()
+        self._hoping: deque[asyncio.Future[Connection]] = deque()  # while they open their own
 
     @property
     def has_open(self) -> bool:
@@ -144,7 +145,7 @@ class _Place:
             if connection.is_open:
                 return connection
         self._taken += 1
-        return await self._dialled()
+        return await (self._sooner() if self._open else self._dialled())
 
     def swept(self, long_ago: float) -> float | None:
         """Close what is idle since ``long_ago``; return since when the oldest that is left is."""
@@ -178,6 +179,36 @@ class _Place:
                 self._free(connection)
             raise
 
+    async def _sooner(self) -> Connection:
+        """Open a connection, which is counted already, or take one that becomes free before that.
+
+        What is opened all the same is for whoever comes next.
+        """
+        opening = self._pool.loop.create_task(self._dialled())
+        hope: asyncio.Future[Connection] = self._pool.loop.create_future()
+        self._hoping.append(hope)
+        try:
+            await asyncio.wait((opening, hope), return_when=asyncio.FIRST_COMPLETED)
+            if not (hope.done() and hope.result().is_open):
+                await asyncio.wait((opening,))
+        except asyncio.CancelledError:
+            opening.cancel()
+            opening.add_done_callback(self._opened_for_others)
+            if hope.done() and hope.result().is_open:
+                self._free(hope.result())
+            raise
+        finally:
+            if not hope.done():
+                self._hoping.remove(hope)
+        if hope.done() and hope.result().is_open:
+            opening.add_done_callback(self._opened_for_others)
+            return hope.result()
+        return opening.result()
+
+    def _opened_for_others(self, opening: asyncio.Task[Connection]) -> None:
+        if not opening.cancelled() and opening.exception() is None and opening.result().is_open:
+            self._free(opening.result())
+
     async def _dialled(self) -> Connection:
         """Open a connection, which is counted already."""
         connection = None
@@ -207,6 +238,9 @@ class _Place:
             if not waiter.done():
                 waiter.set_result(connection)
                 return
+        if self._hoping:
+            self._hoping.popleft().set_result(connection)
+            return
         connection.since = self._pool.loop.time()
         self._idle.append(connection)
         self._pool.expect_idle()
