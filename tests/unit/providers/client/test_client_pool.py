@@ -234,6 +234,7 @@ class Dialling:
         self.begun = 0
         self.go = asyncio.Event()
         self.fails = False
+        self.opened: Callable[[], object] = lambda: None
         dial = dialler.dial
 
         async def held(*given: Any) -> Connection:
@@ -242,7 +243,10 @@ class Dialling:
                 await self.go.wait()
                 if self.fails:
                     raise UpstreamError(ErrorKind.CONNECT, "no way")
-            return await dial(*given)
+            made: Connection = await dial(*given)
+            if self.begun > 1:
+                self.opened()
+            return made
 
         setattr(dialler, "dial", held)  # noqa: B010 - in the place of a method
 
@@ -286,11 +290,11 @@ async def test_a_connection_that_becomes_free_is_taken_before_one_is_open(
 
 
 @everywhere
-@pytest.mark.parametrize("moment", range(9))
-@pytest.mark.parametrize("opened", [False, True])
+@pytest.mark.parametrize("gets", ["nothing", "a free one", "its own"])
 async def test_one_who_hoped_and_was_cancelled_takes_nothing_along(
-    clients: Clients, moment: int, opened: bool
+    clients: Clients, gets: str
 ) -> None:
+    """Also in the very turn of the loop in which it gets a connection."""
     client = clients(connections_per_host=2)
     if clients.kind == "aiohttp":
         pytest.skip("the library waits for its own")
@@ -301,21 +305,26 @@ async def test_one_who_hoped_and_was_cancelled_takes_nothing_along(
         await host.until(lambda: host.talks and host.talks[0].requests)
         second = asyncio.create_task(said(client, host))
         await host.until(lambda: dialling.begun == 2)
-        if opened:
-            dialling.go.set()
-        answer_now.set()
-        for _ in range(moment):
-            await asyncio.sleep(0)
-        second.cancel()
-        await asyncio.wait([first, second])
-        dialling.go.set()
-        for _ in range(3):  # both places are there still
-            found = await asyncio.gather(*(said(client, host) for _ in range(3)))
-            assert found == [(200, b"ok")] * 3
         assert client._pool is not None
         (place,) = client._pool._places.values()
+        if gets == "nothing":
+            second.cancel()
+        elif gets == "a free one":
+            place._hoping[0].add_done_callback(lambda _: second.cancel())
+            answer_now.set()
+        else:
+            dialling.opened = lambda: asyncio.get_running_loop().call_soon(second.cancel)
+            dialling.go.set()
+        await asyncio.wait([second])
+        assert second.cancelled()
+        answer_now.set()
+        dialling.go.set()
+        await first
         assert not place._hoping
-        await host.until(lambda: place._taken == len(place._open))
+        await host.until(lambda: place._taken == len(place._open) == len(place._idle))
+        for _ in range(3):
+            found = await asyncio.gather(*(said(client, host) for _ in range(3)))
+            assert found == [(200, b"ok")] * 3
 
 
 @everywhere
