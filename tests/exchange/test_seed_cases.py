@@ -133,7 +133,7 @@ def test_a_plans_window_that_is_used_up_falls_over_to_pay_per_token_and_back(bui
         return house.gateway.chat(agent, model="coder").headers["x-entrepot-route"]
 
     assert route() == "plan/glm-5.2"
-    resets = (datetime.now(UTC) + timedelta(hours=8, seconds=3)).strftime("%Y-%m-%d %H:%M:%S")
+    resets = (datetime.now(UTC) + timedelta(hours=8, seconds=7)).strftime("%Y-%m-%d %H:%M:%S")
     used_up = f"Usage limit reached for 5 hour. Your limit will reset at {resets}"
     house.first.script(answers.error(429, used_up, code="1308"))
     assert route() == "tokens/glm-5.2"
