@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.stage import GOING_ON, STEADY, staged
+from tests.chaos.stage import GOING_ON, STEADY, TIMEOUTS, staged
 from tests.fakes import answers
 
 LONG = answers.sse(answers.chat_stream(["x" * 100_000] * 100))
 # Enough that a breaker would open, were they the host's fault.
 CLIENTS = 6
+# Six bodies of 10 MB at once: a busy machine may need its time for the first words.
+PATIENT = {**TIMEOUTS, "first_byte_s": 4}
 
 
 def asked(url: str, model: str) -> socket.socket:
@@ -29,7 +31,7 @@ def asked(url: str, model: str) -> socket.socket:
 
 @pytest.mark.parametrize("model", [STEADY, GOING_ON])
 def test_who_does_not_read_holds_nothing_and_opens_no_breaker(tmp_path: Path, model: str) -> None:
-    with staged(tmp_path) as stage:
+    with staged(tmp_path, timeouts=PATIENT) as stage:
         host = stage.hosts[0].upstream
         host.script(*[LONG] * CLIENTS)
         clients = [asked(stage.gateway.url, model) for _ in range(CLIENTS)]
