@@ -36,8 +36,7 @@ class PriceList:
     Where none holds the first counts, for a list states its oldest price first; with ``lapses``
     there is no price then. ``exchange`` has the rates for what is not in US dollars. ``on_stated``
     are factors on what the host itself states as its charge, and when: the fee of buying credit.
-    ``by_calendar``: some price depends on public holidays. ``flat`` is the one price that holds at
-    every time and for every length of a prompt, where there is but one.
+    ``by_calendar``: some price depends on public holidays.
     """
 
     bands: tuple[tuple[Applies, Price], ...]
@@ -45,7 +44,6 @@ class PriceList:
     exchange: Exchange = NO_RATES
     on_stated: tuple[tuple[Applies, Decimal], ...] = ()
     by_calendar: bool = field(init=False, repr=False, compare=False)
-    flat: Price | None = field(init=False, repr=False, compare=False)
     _only: Price | None = field(init=False, repr=False, compare=False)
     _days: dict[date, _Day] = field(init=False, repr=False, compare=False)
 
@@ -56,8 +54,6 @@ class PriceList:
             only = None
         object.__setattr__(self, "by_calendar", any(one.calendar is not None for one in every))
         object.__setattr__(self, "_only", only)
-        tiered = only is not None and only.above_prompt_tokens
-        object.__setattr__(self, "flat", None if tiered else only)
         object.__setattr__(self, "_days", {})
 
     @property

@@ -206,9 +206,6 @@ def ceiling(
     """
     if prices is None:
         return None
-    if prices.flat is not None and not tier:  # most are so, and ten routes are ten of them a call
-        amount = _dearest(prices.flat, prompt_tokens_most, output_tokens_most, searches, surcharge)
-        return None if amount is None else min(amount, PICO_MAX)
     most = 0
     for price in prices.about(when):
         for offered in served(price, tier):

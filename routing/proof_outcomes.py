@@ -48,8 +48,7 @@ class Outcomes:
         rule = next((one for one in self.policy.applies(request) if one.prefer), None)
         wish = Wish(rule.prefer) if rule is not None and rule.prefer else asked.wish
         judging = self._judging(request, asked)
-        limited = any(self.policy.limited(one) for one in (request, *judging))
-        timed = limited or wish.order == "cheapest"
+        timed = wish.order == "cheapest" or any(map(self.policy.limited, (request, *judging)))
         for at in self._when(asked) if timed else (self.now,):
             routes, refused = self._judged(request, asked.routes, at)
             yield Outcome(
@@ -69,7 +68,7 @@ class Outcomes:
         kept = []
         refused = []
         for route in routes:
-            cost = money(route, at, _SMALLEST) if limited else UNKNOWN_MONEY
+            cost = money(route, at, _SMALLEST, limited) if limited else UNKNOWN_MONEY
             breaches = tuple(self.policy.breaches(request, route.facts, cost))
             if breaches:
                 refused.append((route, breaches))

@@ -24,12 +24,10 @@ _TRIES_MAX = 16  # events in vain, after which a stream is taken for one whose e
 class Alike:
     """What stands around the text of a stream's events; ``name`` is the field that has the text."""
 
-    __slots__ = ("_before", "_behind", "_between", "_tries", "name", "size", "texts")
+    __slots__ = ("_before", "_behind", "_between", "_tries", "name")
 
     def __init__(self) -> None:
         self.name = ""
-        self.texts: list[bytes] = []
-        self.size = 0
         self._before = self._behind = self._between = b""
         self._tries = 0
 
@@ -56,28 +54,27 @@ class Alike:
         """Forget it: another event has come, and may have said other things."""
         self._before = b""
 
-    def take(self, data: bytes) -> int:
-        """Return how many bytes at the start of ``data`` are whole events like the one learnt.
+    def take(self, data: bytes) -> tuple[int, int, list[bytes]] | None:
+        """Return of the whole events like the one learnt that ``data`` begins with: where they end,
+        how many bytes of text they are, and their texts as they stand in JSON, in UTF-8.
 
-        ``texts`` are theirs then, as they stand in JSON, in UTF-8, and ``size`` how many bytes of
-        text they are.
+        None where it does not begin so.
         """
         before, behind = self._before, self._behind
         if not before or not data.startswith(before):
-            return 0
+            return None
         end = data.rfind(behind)
         if end < len(before):
-            return 0
+            return None
         said = data[len(before) : end]
         texts = [said] if self._between not in said else said.split(self._between)
         # With a blank between: what is cut in two by it is no escape and no sign of several bytes.
         joined = b" ".join(texts)
         if _TEXT.fullmatch(joined) is None:
-            return 0
+            return None
         self._tries = 0
-        self.texts = texts
-        self.size = len(joined) - len(texts) + 1
+        size = len(joined) - len(texts) + 1
         if b"\\" in joined:
             # An escape is two bytes here and one in the text; of two backslashes the first is one.
-            self.size -= len(_ESCAPE.findall(joined))
-        return end + len(behind)
+            size -= len(_ESCAPE.findall(joined))
+        return end + len(behind), size, texts

@@ -147,21 +147,23 @@ class StreamReader:
 
         No repair of calls would touch it.
         """
-        alike = self._alike
-        taken = alike.take(data)
-        if not taken:
-            alike.forget()
-        elif alike.size:
+        found = self._alike.take(data)
+        if found is None:
+            self._alike.forget()
+            return 0
+        end, size, texts = found
+        if size:
+            name = self._alike.name
             self.content = True
-            self.text_bytes += alike.size
-            thinks = self._keeps_thoughts and alike.name in TEXT_FIELDS
+            self.text_bytes += size
+            thinks = self._keeps_thoughts and name in TEXT_FIELDS
             if thinks or self.kept is not None:
-                said = _decode_text(b'"%b"' % b"".join(alike.texts))
+                said = _decode_text(b'"%b"' % b"".join(texts))
                 if self.kept is not None:
-                    (self.kept.think if alike.name in THOUGHTS else self.kept.say)(said)
+                    (self.kept.think if name in THOUGHTS else self.kept.say)(said)
                 if thinks:
                     self.thoughts.append(said)
-        return taken
+        return end
 
     def _texts(self, data: bytes, *, few: bool) -> int:
         """Take the events at the start of ``data`` if all of them say text alone.
