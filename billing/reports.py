@@ -9,6 +9,7 @@ from datetime import UTC, datetime, tzinfo
 from sqlalchemy import func, select
 
 from billing.calendar_cuts import (
+    DAY_S,
     GRAINS,
     QUARTER_S,
     SECOND_US,
@@ -107,7 +108,7 @@ def grouped(
 
     Other numbers than ``numbers`` stay 0: fewer are read faster.
     """
-    cut = spans(asked.grain, *extent(store, asked.since, asked.until), asked.zone)
+    cut = spans(asked.grain, *_in_days(store, asked), asked.zone)
     found = summed_by(store, asked, cut, numbers)
     whole = SpendRow()
     for row in found.values():
@@ -183,6 +184,23 @@ def extent(store: Store, since: datetime | None, until: datetime | None) -> tupl
     begin = max(min(first), begin) if begin is not None else min(first)
     end = min(max(last), end) if end is not None else max(last)
     return (begin, end) if begin < end else (0, 0)
+
+
+def _in_days(store: Store, asked: Asked) -> tuple[int, int]:
+    """Return ``extent`` in whole days of UTC, where what is asked lets it.
+
+    The day of the newest entry is then read as one day, and not as each of its hours so far.
+    """
+    begin, end = extent(store, asked.since, asked.until)
+    if begin >= end:
+        return begin, end
+    day = DAY_S * SECOND_US
+    low, high = begin - begin % day, -(-end // day) * day
+    if asked.since is not None:
+        low = max(low, min(begin, microseconds(asked.since)))
+    if asked.until is not None:
+        high = min(high, max(end, microseconds(asked.until)))
+    return low, high
 
 
 def in_order(rows: Iterable[SpendRow]) -> list[SpendRow]:

@@ -94,6 +94,7 @@ class SpendRow:
     ``moves`` are answers from another route than the one that had the conversation cached, and
     ``cache_lost_*`` what that lost: ``cache_lost_pico`` without the ``cache_lost_unknown`` moves
     whose loss has no known price. ``unsent`` attempts found no connection, and sent nothing.
+    ``total_ms`` is how long all attempts took together.
     """
 
     names: Names = ()
@@ -118,6 +119,7 @@ class SpendRow:
     cache_lost_tokens: int = 0
     cache_lost_pico: int = 0
     cache_lost_unknown: int = 0
+    total_ms: int = 0
 
     @property
     def group(self) -> str:
@@ -160,11 +162,14 @@ _WIDE: Mapping[str, tuple[str, ...]] = MappingProxyType(
     }
 )
 
-# The number of a grain by its seconds, for what is fine and for what is not.
+# The number of a grain by its seconds, for what is fine and for what is not: where a size is kept
+# in both ways, what needs nothing fine is read from the one with far fewer rows.
 _GRAINS = MappingProxyType(
     {
-        wanted: {size: grain for grain, (size, fine) in GRAINS.items() if fine or not wanted}
-        for wanted in (True, False)
+        True: {size: grain for grain, (size, fine) in GRAINS.items() if fine},
+        False: {
+            size: grain for grain, (size, _) in sorted(GRAINS.items(), key=lambda one: -one[1][1])
+        },
     }
 )
 

@@ -57,6 +57,8 @@ def theirs(provider: str, model: str, usage: Usage, when: datetime) -> int:
         "output_tokens": usage.completion_tokens,
         "output_audio_tokens": usage.audio_output,
         "output_reasoning_tokens": usage.reasoning,
+        "output_image_tokens": usage.image_output,
+        "input_image_tokens": usage.image_input,
     }
     with localcontext() as context:
         context.prec = 60

@@ -9,8 +9,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
+from billing import reports
+from billing import sums as summing
 from billing.ledger import Entry
 from billing.queries import each
+from billing.reports import Asked
 from billing.rollups import bucket_of, gathered, slice_id
 from billing.schema import (
     COUNTS,
@@ -82,6 +85,28 @@ def test_users_and_tags_stand_in_fine_grains_alone(store: Store) -> None:
         *((QUARTERS, f"u{n}", "x", 1) for n in range(3)),
         *((FINE_DAYS, f"u{n}", "x", 1) for n in range(3)),
     ]
+
+
+def test_what_needs_nothing_fine_is_read_from_whole_days_without_it(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[int] = []
+    of_slices = summing.of_slices
+
+    def seen(*asked: Any) -> Any:
+        joined, group = of_slices(*asked)
+        told = select(1).select_from(joined).compile().params
+        read.extend(value for name, value in told.items() if name.startswith("grain"))
+        return joined, group
+
+    monkeypatch.setattr(summing, "of_slices", seen)
+    # The newest day has not ended, and is read as a day all the same.
+    store.insert([an_entry(n, at_us=NOON_US + n * SECOND_US, user="mia") for n in range(9)])
+    assert reports.total(store, None, None).attempts == 9
+    assert read == [DAYS]
+    read.clear()
+    assert reports.spend(store, Asked(("user",))).rows[0].names == ("mia",)
+    assert read == [FINE_DAYS]
 
 
 def test_an_entry_that_is_there_already_counts_once(store: Store, ledger_url: str) -> None:
