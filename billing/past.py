@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Engine, Select, and_, func, or_, select
 
+from billing.calendar_cuts import moment
 from billing.ledger import ANSWERING, Entry
 from billing.price_list import HOLD_MOST
 from billing.queries import each, rows, within
@@ -92,22 +93,22 @@ def _entries(
     beginning = func.substr(table.c.decision, 1, DECISION_BEGINS).label("decision")
     query: Select[Any] = (
         select(*(table.c[name] for name in _READ), beginning)
-        .where(_answering(since, until))
         .order_by(table.c.at_us, table.c.attempt_id)
         .limit(batch)
     )
     names = (*_READ, "decision")
     after: ColumnElement[bool] | None = None
     while True:
-        found = rows(engine, query if after is None else query.where(after))
+        asked = query.where(_answering(since, until))
+        found = rows(engine, asked if after is None else asked.where(after))
         for row in found:
             yield Entry(**dict(zip(names, row, strict=True)))
         if len(found) < batch:
             return
         at_us, attempt_id = found[-1].at_us, found[-1].attempt_id
-        # The bound on the time alone is what an index answers.
-        later = or_(table.c.at_us > at_us, table.c.attempt_id > attempt_id)
-        after = and_(table.c.at_us >= at_us, later)
+        # The bound on the time alone is what an index answers, as the only one from below.
+        since = moment(at_us)
+        after = or_(table.c.at_us > at_us, table.c.attempt_id > attempt_id)
 
 
 def _answering(since: datetime | None, until: datetime | None) -> ColumnElement[bool]:

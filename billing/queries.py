@@ -18,9 +18,9 @@ def within(since: datetime | None, until: datetime | None) -> ColumnElement[bool
 
     Raises ``ValueError`` for a moment without a time zone.
     """
-    bounds: list[ColumnElement[bool]] = [table.c.at_us >= 0]
-    if since is not None:
-        bounds.append(table.c.at_us >= microseconds(since))
+    # One lower bound: of two SQLite looks the first one up in its index, and reads on from there.
+    begin = max(0, microseconds(since)) if since is not None else 0
+    bounds: list[ColumnElement[bool]] = [table.c.at_us >= begin]
     if until is not None:
         bounds.append(table.c.at_us < microseconds(until))
     return and_(*bounds)

@@ -78,6 +78,19 @@ def reconcile(bill: Sequence[BillLine], booked: Iterable[Quarter], offset_s: int
     return _result(cells, causes, currencies[0])
 
 
+def by_month(found: Reconciled) -> dict[str, Reconciled]:
+    """Return what a comparison says of each month ("2026-11"), "" where the bill has no days.
+
+    Of the causes that hold for more than one day those that lie in no cell, another clock, are said
+    of every month.
+    """
+    cells: dict[str, list[Cell]] = defaultdict(list)
+    for cell in found.cells:
+        cells[cell.day.strftime("%Y-%m") if cell.day is not None else ""].append(cell)
+    clocks = [cause for cause in found.causes if cause.kind == "time zone"]
+    return {name: _result(cells[name], clocks, found.currency) for name in sorted(cells)}
+
+
 def _result(cells: Sequence[Cell], causes: Sequence[Cause], currency: str) -> Reconciled:
     nothing = Decimal(0)
     billed = sum((c.billed.cost or nothing for c in cells if c.billed is not None), nothing)

@@ -59,11 +59,11 @@ async def ledger(request: Request) -> Response:
         raise wrong("limit", f"must be a whole number from 1 to {LEDGER_MOST}")
     form = form_of(given, PAGE_FORMS, "json")
     since, until = span(given, house.books.zone)
-    before = _cursor(given["before"]) if "before" in given else None
+    before = cursor_of(given["before"]) if "before" in given else None
     limit = int(text)
     found = await house.books.page(limit + 1, before, since, until, filters(request))
     shown = found[:limit]
-    following = _told(pages.cursor(shown[-1])) if len(found) > limit else None
+    following = cursor_text(pages.cursor(shown[-1])) if len(found) > limit else None
     if form == "json":
         return answer(
             {
@@ -94,11 +94,13 @@ async def export(request: Request) -> Response:
     return StreamingResponse(pieces, media_type=FORMS[form], headers=headers)
 
 
-def _told(cursor: Cursor) -> str:
+def cursor_text(cursor: Cursor) -> str:
+    """Return a place in the order of the ledger as an address has it."""
     return f"{cursor[0]}.{cursor[1]}"
 
 
-def _cursor(text: str) -> Cursor:
+def cursor_of(text: str) -> Cursor:
+    """Return the place that an address names. Raises ``Refusal``."""
     at_us, _, attempt_id = text.partition(".")
     is_time = at_us.isascii() and at_us.isdigit() and int(at_us[:19]) <= CURSOR_MOST_US
     if len(text) <= CURSOR_MAX_CHARS and is_time and attempt_id and attempt_id.isprintable():

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 from billing import past
 from billing.ledger import Entry
 from billing.money import usd_text
 from billing.store import StoreError
-from gateway import told
+from gateway import ids, told
 from gateway.commands import ledger
 from gateway.commands.reading import load_config
 from gateway.commands.screen import NOT_SO, fail, print_json, say, show
@@ -19,9 +18,8 @@ from gateway.config_file import Loaded
 from routing.explain import lines
 
 BEGINNING = "req_"
-# An id tells when it was given, in milliseconds; what belongs to a request follows within a day.
-_ID = re.compile(r"req_([0-9a-f]{8,11})[0-9a-f]{16}")
-_BEFORE, _AFTER = timedelta(minutes=5), timedelta(days=1)
+# What belongs to a request follows within a day.
+_WITHIN = timedelta(days=1)
 
 
 def is_one(name: str) -> bool:
@@ -70,11 +68,7 @@ def _attempts(loaded: Loaded, request_id: str) -> list[Entry]:
     """Return what database and journal have of a request, in the order that it began."""
     # The journal first: what is moved meanwhile is found twice, and never not at all.
     found = {one.attempt_id: one for one in ledger.in_journal(loaded.config.journal, request_id)}
-    timed = _ID.fullmatch(request_id)
-    since = until = None
-    if timed is not None:
-        began = datetime.fromtimestamp(int(timed[1], 16) / 1000, UTC)
-        since, until = began - _BEFORE, began + _AFTER
+    since, until = ids.around(request_id, _WITHIN) or (None, None)
     with ledger.existing(loaded.config.ledger) as store:
         if store is not None:
             stored = past.attempts(store, request_id, since, until)

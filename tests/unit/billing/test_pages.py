@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -52,3 +54,59 @@ def test_all_entries_of_a_time_oldest_first(store: Store, monkeypatch: pytest.Mo
     inside = [entry for entry in MANY if MANY[4].at_us <= entry.at_us < MANY[-1].at_us]
     assert list(each(store, since, until)) == inside
     assert list(each(store, until + timedelta(days=1), None)) == []
+
+
+def test_an_index_is_asked_for_one_lower_bound(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two, SQLite looks up the first it meets, and reads on from there to the other."""
+    store.insert([an_entry(n, at_us=NOON_US + n) for n in range(7)])
+    since = datetime.fromtimestamp(NOON_US / 1e6, UTC)
+    until = since + timedelta(hours=1)
+    asked: list[str] = []
+    read = pages.rows
+
+    def seen(engine: Any, query: Any) -> Any:
+        asked.append(str(query))
+        return read(engine, query)
+
+    monkeypatch.setattr(pages, "rows", seen)
+    monkeypatch.setattr(pages, "BATCH", 3)
+    assert len(list(pages.each(store, since, until))) == 7
+    place = cursor(an_entry(5, at_us=NOON_US + 5))
+    assert len(page(store, 2, place, since, until)) == 2
+    assert len(asked) >= 4
+    assert all(len(re.findall(r"at_us >= ", one)) == 1 for one in asked)
+
+
+@pytest.mark.parametrize("failed", [False, True])
+@pytest.mark.parametrize("where", [{}, {"team": ["rare"]}, {"user": ["mia"]}, {"tag": ["x"]},
+                                   {"session": ["s"]}, {"team": ["nobody"]}])  # fmt: skip
+def test_a_search_finds_what_a_page_does(
+    store: Store, where: dict[str, list[str]], failed: bool
+) -> None:
+    hour_us = 3_600_000_000
+    store.insert(
+        [
+            an_entry(
+                n,
+                at_us=NOON_US + n * hour_us // 3,
+                team="rare" if n % 37 == 0 else "often",
+                user="mia" if n % 11 == 0 else "",
+                tags="x,y" if n % 13 == 0 else "",
+                session="s" if n % 7 == 0 else "",
+                outcome="failed" if n % 5 == 0 else "completed",
+            )
+            for n in range(300)
+        ]
+    )
+    since = datetime.fromtimestamp(NOON_US / 1e6, UTC) + timedelta(minutes=7)
+    until = since + timedelta(days=4, minutes=3)
+    before: pages.Cursor | None = None
+    for _ in range(4):
+        expected = pages.page(store, 5, before, since, until, where, failed=failed)
+        found = pages.search(store, 5, before, since, until, where, failed=failed)
+        assert found == expected
+        if not found:
+            return
+        before = cursor(found[-1])
