@@ -3,12 +3,12 @@ FROM python:3.13-slim AS build
 WORKDIR /src
 COPY requirements/run.txt requirements/run.txt
 RUN python -m venv /opt/entrepot && /opt/entrepot/bin/pip install --no-cache-dir --require-hashes -r requirements/run.txt
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml README.md LICENSE hatch_build.py ./
 COPY providers providers
 COPY billing billing
 COPY routing routing
 COPY gateway gateway
-# What builds our own wheel stays in this stage.
+# What builds our own wheel and the dashboard's charts (with node, and npm's registry) stays in this stage.
 COPY requirements/build.txt requirements/build.txt
 RUN python -m venv /tmp/build && /tmp/build/bin/pip install --no-cache-dir --require-hashes -r requirements/build.txt \
     && /tmp/build/bin/pip wheel --no-cache-dir --no-build-isolation --no-deps --wheel-dir /tmp/dist . \

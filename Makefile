@@ -4,7 +4,7 @@ PY := .venv/bin/python
 PIP := $(PY) -m pip install -q --disable-pip-version-check --require-hashes
 CONFIG ?= config.example.yaml
 
-.PHONY: run test slow check lint browser clients accuracy chaos crashes leaks providers-page bench fast flame bench-ledger lock clean
+.PHONY: run test slow check lint browser pictures clients accuracy chaos crashes leaks providers-page bench fast flame bench-ledger charts lock clean
 
 run: .venv/run.stamp
 	.venv/bin/entrepot serve --config $(CONFIG)
@@ -27,9 +27,14 @@ lint: .venv/dev.stamp
 	$(PY) -m ruff check .
 	$(PY) -m mypy
 
-# The dashboard in a real browser: Debian's chromium, or the one that CHROMIUM names.
+# The dashboard in a real browser, Debian's chromium or the one that CHROMIUM names, over a ledger of 200,000
+# entries: takes five minutes. Pictures of every page are left in .screenshots.
 browser: .venv/dev.stamp
 	$(PY) -m pytest -m browser
+
+# The pictures of the README, taken anew.
+pictures: .venv/dev.stamp
+	SCREENSHOTS=docs/img $(PY) -m pytest -m browser tests/browser/test_readme.py
 
 # Real coding agents through a running gateway: needs node and npm; takes a minute and 1 GB.
 clients: .venv/dev.stamp .clients/stamp
@@ -105,22 +110,29 @@ bench-ledger: .venv/dev.stamp
 	$(PIP) -r requirements/dev.txt
 	touch $@
 
-# The `entrepot` command, pointing at this folder.
-.venv/entrepot.stamp: pyproject.toml requirements/build.txt | .venv/bin/python
+# The `entrepot` command, pointing at this folder, and the dashboard's chart library: built apart, since
+# pip would try twice and keep to itself why there are no charts.
+ASSETS := hatch_build.py $(wildcard gateway/dashboard/assets/*)
+.venv/entrepot.stamp: pyproject.toml requirements/build.txt $(ASSETS) | .venv/bin/python
 	$(PIP) -r requirements/build.txt
-	$(PY) -m pip install -q --disable-pip-version-check --no-build-isolation --no-deps -e .
+	@$(PY) hatch_build.py || true
+	HATCH_BUILD_NO_HOOKS=true $(PY) -m pip install -q --disable-pip-version-check --no-build-isolation --no-deps -e .
 	touch $@
 
-# Pin anew: hashes, no addresses. Needs uv.
+charts: .venv/entrepot.stamp
+	$(PY) hatch_build.py
+
+# Pin anew: hashes, no addresses. Needs uv, node and npm.
 LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q
+# A lock holds no addresses, be they only those of who takes donations.
+NPM_LOCK := npm install --package-lock-only --omit-lockfile-registry-resolved --no-audit --no-fund && node -e 'const f = "package-lock.json", fs = require("fs"), d = JSON.parse(fs.readFileSync(f)); for (const p of Object.values(d.packages)) { delete p.funding; delete p.resolved; } fs.writeFileSync(f, JSON.stringify(d, null, 2) + "\n")'
 lock:
 	$(LOCK) pyproject.toml --extra vocabularies -o requirements/run.txt
 	$(LOCK) pyproject.toml requirements/dev.in -c requirements/run.txt -o requirements/dev.txt
 	$(LOCK) requirements/build.in -o requirements/build.txt
 	$(LOCK) --no-deps requirements/local.in -o requirements/local.txt
-	cd tests/clients && npm install --package-lock-only --omit-lockfile-registry-resolved --no-audit --no-fund
-	# A lock holds no addresses, be they only those of who takes donations.
-	cd tests/clients && node -e 'const f = "package-lock.json", fs = require("fs"), d = JSON.parse(fs.readFileSync(f)); for (const p of Object.values(d.packages)) delete p.funding; fs.writeFileSync(f, JSON.stringify(d, null, 2) + "\n")'
+	cd tests/clients && $(NPM_LOCK)
+	cd gateway/dashboard/assets && $(NPM_LOCK)
 
 clean:
-	rm -rf .venv .clients .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .clients .screenshots gateway/dashboard/static/built .mypy_cache .ruff_cache .pytest_cache .hypothesis

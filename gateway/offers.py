@@ -81,6 +81,21 @@ def configured(setup: Setup) -> list[Offer]:
     ]
 
 
+def all_priced(setup: Setup, found: Iterable[Offer]) -> list[Offer]:
+    """Return offers of a config with the prices of those too that cannot be called.
+
+    May be done in a thread; reading the list of prices takes time at first.
+    """
+    made = []
+    for offer in found:
+        name, _, model = offer.name.partition("/")
+        owner = setup.providers[name]
+        if owner.available:
+            offer = _of_route(owner, route(owner, model, price_all=True), offer.asked_as)
+        made.append(offer)
+    return made
+
+
 def of_provider(owner: Provider) -> list[Offer]:
     """Return the models of a provider of the config, on its own terms."""
     return [

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta, tzinfo
-from types import MappingProxyType
 
-PERIODS: Mapping[str, str] = MappingProxyType(
-    {"today": "Today", "7d": "7 days", "30d": "30 days", "month": "This month"}
-)
+# The spans that pages offer by name; any other is named by its two days.
+PERIODS = ("today", "yesterday", "7d", "last-week", "30d", "month", "last-month")
 
 
 def first_and_last_day(period: str, now: datetime) -> tuple[date, date]:
-    """Return the days of one of ``PERIODS``; the last one is the day of ``now`` in its own zone."""
+    """Return the days of one of ``PERIODS``, as seen from ``now`` in its own zone.
+
+    Weeks begin on Monday (ISO 8601).
+    """
     today = now.date()
+    if period == "yesterday":
+        return today - timedelta(days=1), today - timedelta(days=1)
+    if period == "last-week":
+        monday = today - timedelta(days=today.weekday() + 7)
+        return monday, monday + timedelta(days=6)
     if period == "month":
         return today.replace(day=1), today
+    if period == "last-month":
+        last = today.replace(day=1) - timedelta(days=1)
+        return last.replace(day=1), last
     days = {"today": 1, "7d": 7, "30d": 30}[period]
     return today - timedelta(days=days - 1), today
 

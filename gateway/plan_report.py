@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, tzinfo
+from datetime import datetime, tzinfo
 from typing import Any
 
 from billing import plan_use, plans
 from billing.money import half_even, usd_text
 from billing.plan_use import Hour
-from billing.plans import Account, Elsewhere, Paid, PriceOf
+from billing.plans import Account, Elsewhere, PriceOf
 from billing.store import Store
-from gateway import home_report
+from gateway import home_report, plan_fee
 from gateway.condition import told_window
+from gateway.plan_fee import FeeSaid
 from gateway.plan_terms import terms_against
 from gateway.routes import Provider
 from gateway.setup import Setup
 from gateway.told import share
-from providers.plan import Fee, Plan
+from providers.plan import Plan
 from routing.windows import Used, Windows
 
 Span = tuple[datetime, datetime]
@@ -28,7 +29,8 @@ class Report:
     """One plan: its account over the span, and its windows now.
 
     ``fee`` says what is paid and who says so, "" where no fee in dollars is known; then ``why_not``
-    says why. ``keys`` are as many plans. ``terms`` is why it must not be used here, "" for nothing.
+    says why. ``fee_said`` is the same before it is words. ``keys`` are as many plans. ``terms`` is
+    why it must not be used here, "" for nothing.
     """
 
     provider: str
@@ -37,6 +39,7 @@ class Report:
     keys: int
     fee: str
     why_not: str
+    fee_said: FeeSaid
     account: Account
     windows: tuple[Used, ...]
     terms: str
@@ -58,7 +61,8 @@ def reports(
     other, per_token = _beside(setup, store, span, beside)
     found = []
     for name, owner in owners.items():
-        paid, words, why_not = _paid(owner, zone, span[1])
+        paid, said = plan_fee.fee(owner, _plan(owner), zone, span[1])
+        words, why_not = plan_fee.in_words(said)
         account = plans.account(hours[name], paid, span, zone, _by_token(setup, owner), other)
         if per_token is not None:
             account.other = _at_home(per_token, account.tokens)
@@ -70,6 +74,7 @@ def reports(
                 keys=len({key.quota for key in owner.endpoints}),
                 fee=words,
                 why_not=why_not,
+                fee_said=said,
                 account=account,
                 windows=windows.of(name),
                 terms=terms_against(_plan(owner), owner.form),
@@ -111,38 +116,6 @@ def _at_home(per_token: tuple[int, int], tokens: int) -> Elsewhere:
     if not of:
         return Elsewhere(unpriced=tokens)
     return Elsewhere(half_even(cost * tokens, of), tokens)
-
-
-def _paid(owner: Provider, zone: tzinfo, at: datetime) -> tuple[Paid | None, str, str]:
-    """Return what is paid for a plan in dollars, in words; or why that is not known."""
-    said, plan = owner.form.fee, _plan(owner)
-    keys = len({key.quota for key in owner.endpoints})
-    times = f", {keys} times" if keys > 1 else ""
-    if said is not None:
-        since = datetime.combine(said.since, time(), zone) if said.since is not None else None
-        words = f"{said.usd.normalize():f} USD a {said.per}{times}, by the config"
-        return Paid(said.usd, said.per, since, keys), words, ""
-    tier = plan.tiers.get(owner.form.tier or "")
-    if tier is None:
-        right = f"tier: one of {', '.join(plan.tiers)}; or fee: {{usd: …, per: month}}"
-        return None, "", f"which size was bought is not said; in the config: {right}"
-    fees = sorted(tier.fees or (), key=_usual_first)
-    for fee in fees:
-        rate = owner.exchange.at(fee.currency, at.astimezone(UTC))
-        if fee.currency != "USD" and rate is None:
-            continue
-        usd = fee.amount if rate is None or fee.currency == "USD" else fee.amount * rate.usd
-        note = f" ({fee.note})" if fee.note else ""
-        words = f"{fee.amount:f} {fee.currency} a {fee.per}{note}{times}, by the vendor's list"
-        return Paid(usd, fee.per, None, keys), words, ""
-    known = ", ".join(f"{fee.amount:f} {fee.currency} a {fee.per}" for fee in fees)
-    why = f"its fee is known as {known}, and no rate of it" if known else "its fee is not known"
-    return None, "", f"{why}; in the config: fee: {{usd: …, per: month}}"
-
-
-def _usual_first(fee: Fee) -> tuple[bool, bool]:
-    # One with a note is for those who pay by the year, or for the first month.
-    return (fee.currency != "USD", bool(fee.note))
 
 
 def told(found: Report, zone: tzinfo) -> dict[str, Any]:

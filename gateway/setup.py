@@ -25,6 +25,7 @@ from gateway.config_models import ModelForm
 from gateway.plan_prices import by_token
 from gateway.problems import Problem
 from gateway.routes import Provider, provider, route
+from gateway.yaml_lines import Lines
 from providers.catalog import Catalog
 from providers.home_server import NOTHING_LEARNT, Learnt
 from providers.launch import Launch
@@ -95,9 +96,11 @@ class Setup:
     ``servers_tell``: some server at home can be asked what it has loaded, ``queues``: at some the
     calls may not wait for long. ``files`` are those to watch for changes, ``warnings`` what
     ``check`` and the dashboard show. ``webhooks`` leads from a budget's name to where its alerts
-    go.
+    go. ``file`` is the config's own path, as it was given, and ``lines`` where its values stand.
     """
 
+    file: str
+    lines: Lines = field(repr=False)
     config: Config
     catalog: Catalog
     policy: Policy
@@ -126,6 +129,10 @@ class Setup:
     _routes: dict[str, Route] = field(default_factory=dict, repr=False)
     _learnt: dict[str, Learnt] = field(default_factory=dict, repr=False)
     _standings: dict[StandingKey, Standing] = field(default_factory=dict, repr=False)
+
+    def stands(self, *place: str | int) -> str:
+        """Return where a value of the config stands: ``config.yaml:42``."""
+        return f"{Path(self.file).name}:{self.lines.find(place)}"
 
     def candidates(self, asked: str) -> Candidates | None:
         """Return who may be asked for ``asked``: a model, an alias, a route, or ``any/MODEL``."""
@@ -202,10 +209,8 @@ def compile_setup(loaded: Loaded, *, price_all: bool = False) -> Setup:
     Prices of routes that cannot be called (no key) are looked up only with ``price_all``: the list
     of prices takes time to load, and a gateway at home needs none of it.
     """
-    config = loaded.config
-    catalog = loaded.catalog
-    server = config.server
-    rates = exchange(config.exchange)
+    config, catalog = loaded.config, loaded.catalog
+    server, rates = config.server, exchange(config.exchange)
     hosts = {
         name: bound_host(form, config.host_of(name), catalog)
         for name, form in config.providers.items()
@@ -225,6 +230,8 @@ def compile_setup(loaded: Loaded, *, price_all: bool = False) -> Setup:
         for name, form in config.providers.items()
     }
     return Setup(
+        file=loaded.file,
+        lines=loaded.lines,
         config=config,
         catalog=catalog,
         policy=loaded.policy,

@@ -17,7 +17,20 @@ from gateway import (
     kept_answers,
     models,
 )
-from gateway.dashboard import pages
+from gateway.dashboard import (
+    bills,
+    explore,
+    files,
+    flows,
+    keys_and_budgets,
+    overview,
+    playground,
+    policy,
+    providers,
+    request,
+    requests,
+    whatif,
+)
 from gateway.house import House
 
 ROOMS = (
@@ -28,7 +41,18 @@ ROOMS = (
     admin_ledger,
     admin_budgets,
     admin_plans,
-    pages,
+    files,
+    explore,
+    flows,
+    requests,
+    request,
+    overview,
+    providers,
+    keys_and_budgets,
+    policy,
+    whatif,
+    bills,
+    playground,
 )
 
 

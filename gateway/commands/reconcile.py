@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, replace
-from datetime import datetime, timedelta, tzinfo
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from billing.bill import BillLine, Cell, Quarter
-from billing.booked import booked
-from billing.reconcile import Reconciled, reconcile
+from billing.bill import Cell
+from billing.reconcile import Reconciled
 from billing.store import StoreError
-from gateway import bill_forms
+from gateway import bill_forms, kept_bills, reconciling
 from gateway.bill_forms import BillForm
-from gateway.bill_reading import MOST_BYTES, WrongBillError, read_bill
+from gateway.bill_reading import MOST_BYTES
 from gateway.commands import ledger
 from gateway.commands.reading import ConfigOption, load_config
 from gateway.commands.screen import (
@@ -32,13 +30,20 @@ from gateway.commands.screen import (
 from gateway.commands.spans import moment_of
 from gateway.config import Config
 from gateway.config_values import zone as zone_of
-from gateway.periods import midnight
 from gateway.problems import ConfigError
-from routing.policy_form import nearest
+from gateway.reconciling import AskedError, Question
 
 RIGHT = ("billed", "booked", "difference", "tokens billed", "tokens booked")
 SHOWN_MOST = 60
-NONE = timedelta()
+# What is wrong of a question -> how its option says so.
+SAID = {
+    "provider": "--provider: {why}",
+    "host": "{why}; --provider names whose bill it is",
+    "key": "--key: {why}",
+    "days": "--since and --until are for a bill without days; this one has some",
+    "since": "this bill has no days; --since says when it begins (and --until when it ends)",
+    "until": "--until must be later than --since",
+}
 
 
 def run(
@@ -61,6 +66,9 @@ def run(
         str | None, typer.Option(help="For a bill without days: when it begins.")
     ] = None,
     until: Annotated[str | None, typer.Option(help="And when it ends.")] = None,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Keep the comparison: the dashboard shows it too.")
+    ] = False,
     whole: Annotated[bool, typer.Option("--all", help="Show the days that match too.")] = False,
     config: ConfigOption = None,
     as_json: JsonOption = False,
@@ -69,38 +77,57 @@ def run(
     if not kind:
         _list_kinds(as_json=as_json)
         raise typer.Exit(GOOD)
-    form = _form(kind)
-    if not files:
-        fail(f"no file; {form.fetch or 'export it from the provider and name it here'}")
-    _, loaded = load_config(config)
-    names = _providers(loaded.config, form, provider or [])
-    keys = _keys(key or [], names)
-    try:
-        bill = read_bill(form, [(str(path), _content(path)) for path in files])
-    except OSError as fault:
-        fail(f"{fault.filename}: {fault.strerror}")
-    except WrongBillError as fault:
-        fail(str(fault))
-    bill = [replace(line, key=keys.get(line.key, line.key) if keys else "") for line in bill]
-    zone = zone_of(form.zone)
-    first, last = _span(bill, zone, since, until)
-    ledger.drained(loaded.config.journal)
-    quarters: list[Quarter] = []
-    try:
-        with ledger.existing(loaded.config.ledger) as store:
-            if store is not None:
-                quarters = booked(store, names, {line.model for line in bill}, first, last)
-    except StoreError as fault:
-        fail(f"the ledger {ledger.shown(loaded.config.ledger)}: {fault}", NOT_SO)
-    try:
-        found = reconcile(bill, quarters, int((zone.utcoffset(first) or NONE).total_seconds()))
-    except ValueError as fault:
-        fail(str(fault))
+    asked, loaded = _question(kind, files, provider, key, (since, until), config)
+    found = _compared(asked, loaded)
+    names = asked.providers
+    if keep:
+        _keep(asked, found, loaded)
     if as_json:
         print_json(_told(found, names))
     else:
         _tell(found, names, whole=whole)
     raise typer.Exit(GOOD if found.agrees else NOT_SO)
+
+
+def _question(
+    kind: str,
+    files: Sequence[Path] | None,
+    provider: Sequence[str] | None,
+    key: Sequence[str] | None,
+    time: tuple[str | None, str | None],
+    config: Path | None,
+) -> tuple[Question, Config]:
+    """Return what is asked, the bill read; ends with exit code 2 where that is nothing."""
+    try:
+        form = _form(kind)
+        if not files:
+            fail(f"no file; {form.fetch or 'export it from the provider and name it here'}")
+        _, loaded = load_config(config)
+        names = reconciling.providers_of(loaded.config, form, provider or [])
+        keys = reconciling.keys_of(key or [], names)
+        zone = zone_of(form.zone)
+        since, until = moment_of(time[0], "--since", zone), moment_of(time[1], "--until", zone)
+        read = [(str(path), _content(path)) for path in files]
+        asked = reconciling.question(kind, form, names, keys, read, since, until)
+    except AskedError as fault:
+        fail(SAID.get(fault.at, "{why}").format(why=fault))
+    except ConfigError as fault:
+        fail(str(fault))
+    except OSError as fault:
+        fail(f"{fault.filename}: {fault.strerror}")
+    return asked, loaded.config
+
+
+def _compared(asked: Question, config: Config) -> Reconciled:
+    """Return the comparison; ends with a reason where there can be none."""
+    ledger.drained(config.journal)
+    try:
+        with ledger.existing(config.ledger) as store:
+            return asked.compared(asked.reading(store) if store is not None else [])
+    except StoreError as fault:
+        fail(f"the ledger {ledger.shown(config.ledger)}: {fault}", NOT_SO)
+    except AskedError as fault:
+        fail(str(fault))
 
 
 def _content(path: Path) -> bytes:
@@ -119,54 +146,18 @@ def _list_kinds(*, as_json: bool) -> None:
 
 
 def _form(kind: str) -> BillForm:
-    own = "/" in kind or kind.endswith((".yaml", ".yml"))
-    if not own and kind not in bill_forms.names():
-        right = nearest(kind, bill_forms.names(), "one of these kinds, or the path of a file")
-        fail(f"{kind!r} is no kind of bill that is known; {right}")
+    if "/" in kind or kind.endswith((".yaml", ".yml")):
+        return bill_forms.load(Path(kind))
+    return reconciling.known_form(kind)
+
+
+def _keep(asked: Question, found: Reconciled, config: Config) -> None:
+    """Keep a comparison for the dashboard's page of bills."""
+    folder = kept_bills.folder(config)
     try:
-        return bill_forms.load(Path(kind)) if own else bill_forms.named(kind)
-    except ConfigError as fault:
-        fail(str(fault))
-
-
-def _providers(config: Config, form: BillForm, given: Sequence[str]) -> list[str]:
-    """Return whose bill it is: as given, else every provider at the bill's host."""
-    strange = [name for name in given if name not in config.providers]
-    if strange:
-        right = nearest(strange[0], config.providers, "a provider of the config")
-        fail(f"--provider: {strange[0]!r} is no provider of the config; {right}")
-    found = list(given) or [
-        name for name in config.providers if form.host and config.host_of(name) == form.host
-    ]
-    if not found:
-        fail("no provider of the config is at that host; --provider names whose bill it is")
-    return found
-
-
-def _keys(given: Sequence[str], providers: Sequence[str]) -> dict[str, str]:
-    found = {}
-    for pair in given:
-        billed, _, name = pair.rpartition("=")
-        if not billed or name not in providers:
-            fail(f"--key: {pair!r} is not BILLED=PROVIDER, of {', '.join(providers)}")
-        found[billed] = name
-    return found
-
-
-def _span(
-    bill: Sequence[BillLine], zone: tzinfo, since: str | None, until: str | None
-) -> tuple[datetime, datetime]:
-    """Return the time to look at: the bill's days and one more on both sides, or as given."""
-    days = [line.day for line in bill if line.day is not None]
-    if days:
-        if since or until:
-            fail("--since and --until are for a bill without days; this one has some")
-        day = timedelta(days=1)
-        return midnight(min(days) - day, zone), midnight(max(days) + 2 * day, zone)
-    first, last = moment_of(since, "--since", zone), moment_of(until, "--until", zone)
-    if first is None:
-        fail("this bill has no days; --since says when it begins (and --until when it ends)")
-    return first, last if last is not None else datetime.now(zone)
+        kept_bills.keep(folder, asked, found)
+    except OSError as fault:
+        fail(f"{folder}: it cannot be kept: {fault.strerror or fault}", NOT_SO)
 
 
 def _tell(found: Reconciled, names: Sequence[str], *, whole: bool) -> None:

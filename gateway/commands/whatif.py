@@ -2,48 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated, Any
 
 import typer
 
 from billing.money import usd_text
-from billing.past_use import Past, past
-from billing.price_list import PriceList
+from billing.past_use import Past
 from billing.store import Store
-from billing.tokenizer_ratios import MEASURED, Ratio, between
-from billing.whatif import Elsewhere, elsewhere, thresholds
-from gateway import offers
+from billing.tokenizer_ratios import MEASURED, Ratio
+from gateway import elsewhere
 from gateway.commands import books
 from gateway.commands.books import UntilOption, WhereOption
 from gateway.commands.ledger import Waiting
 from gateway.commands.reading import ConfigOption, load_setup
 from gateway.commands.screen import JsonOption, fail, print_json, say, show
 from gateway.commands.spending import SinceOption
-from gateway.offers import Offer
-from gateway.setup import Setup
-from routing.policy_form import nearest
+from gateway.elsewhere import CAVEAT, WHY_NOT, Answer, NoRouteError
 
-CAVEAT = (
-    "Other models count other tokens for the same text, and write answers of another length: what "
-    "is compared is the price of these tokens."
-)
 RIGHT = ("USD", "difference", "%", "unpriced")
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What one route would have cost, and how much more or less than it did (1e-12 dollars).
-
-    ``ratio`` is how many tokens it counts for one that was counted; None: nobody measured that.
-    """
-
-    route: str
-    found: Elsewhere
-    difference: int
-    why_not: str = ""
-    ratio: Ratio | None = None
 
 
 def run(
@@ -61,75 +38,20 @@ def run(
     setup = load_setup(config)
     first, last = books.time_of(since, until, setup.config)
     where_so = books.filters(where)
-    targets = _targets(setup, to or [])
-    starts = thresholds(one.prices for one in targets.values() if one.prices is not None)
+    try:
+        targets = elsewhere.targets(setup, to or [])
+    except NoRouteError as fault:
+        fail(f"--to: {fault}")
 
     def read(store: Store) -> Past:
-        return past(store, first, last, where_so, starts)
+        return elsewhere.read(store, first, last, where_so, targets)
 
     found, waiting = books.read(setup.config, read, Past([]))
-    answers = []
-    counted_by = {_tokenizer(setup, *route) for route in found.routes}
-    for name, target in targets.items():
-        there = elsewhere(found.used, target.prices)
-        ratio = between(target.tokenizer, *counted_by) if len(counted_by) == 1 else None
-        answers.append(Answer(name, there, there.pico - found.pico, target.why_not, ratio))
-    answers.sort(key=lambda one: (one.found.unknown > 0, one.found.pico, one.route))
+    answers = elsewhere.answers(found, targets, elsewhere.counted_by(setup, found))
     if as_json:
         print_json({**_told(found), "routes": [_plain(one) for one in answers]})
         return
     _tell(found, answers, waiting)
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A route that is asked about: its prices, else why there are none; who counts its tokens."""
-
-    prices: PriceList | None
-    why_not: str
-    tokenizer: str
-
-
-def _target(one: Offer) -> Target:
-    return Target(one.prices, _why_not(one), one.model.tokenizer)
-
-
-def _tokenizer(setup: Setup, provider: str, model: str) -> str:
-    if provider not in setup.providers:
-        return ""
-    return setup.route(f"{provider}/{model}").tokenizer
-
-
-def _targets(setup: Setup, names: list[str]) -> dict[str, Target]:
-    """Return each route that was asked about."""
-    if not names:
-        return {one.name: _target(one) for one in offers.configured(setup)}
-    found = {}
-    for name in names:
-        owner, _, model = name.partition("/")
-        if owner in setup.providers and model:
-            one = offers.of_route(setup, name)
-        elif owner in setup.catalog.hosts and model:
-            here = [one for one in offers.of_host(setup.catalog, owner) if one.model.id == model]
-            if not here:
-                known = [one.model.id for one in offers.of_host(setup.catalog, owner)]
-                fail(f"--to: {owner} has no model {model!r} here; {nearest(model, known, '')}")
-            one = here[0]
-        else:
-            known = [*setup.providers, *setup.catalog.hosts]
-            right = nearest(owner, known, "PROVIDER/MODEL of the config, or HOST/MODEL")
-            fail(f"--to: {name!r} is no route; {right}")
-        found[name] = _target(one)
-    return found
-
-
-def _why_not(one: Offer) -> str:
-    """Return why a route has no price of tokens, "" where it has one."""
-    if one.billing == "hour":
-        return "paid by the hour: `entrepot home` says what its tokens cost"
-    if one.billing == "plan":
-        return "paid by a plan: `entrepot plans` says what its tokens cost"
-    return "" if one.prices is not None else "no price is known"
 
 
 def _tell(past_use: Past, answers: list[Answer], waiting: Waiting) -> None:
@@ -141,13 +63,11 @@ def _tell(past_use: Past, answers: list[Answer], waiting: Waiting) -> None:
     rows = [
         (
             one.route,
-            usd_text(one.found.pico) if one.found.requests and not one.why_not else "unknown",
-            _signed(one.difference) if not one.found.unknown and not one.why_not else "",
-            _percent(one.difference, past_use.pico)
-            if not one.found.unknown and not one.why_not
-            else "",
+            usd_text(one.found.pico) if one.is_priced else "unknown",
+            _signed(one.difference) if one.is_whole else "",
+            _percent(one.difference, past_use.pico) if one.is_whole else "",
             str(one.found.unknown or ""),
-            one.why_not or "; ".join([*one.found.assumed, *_counted(one.ratio)]),
+            WHY_NOT.get(one.lacks) or "; ".join([*one.found.assumed, *_counted(one.ratio)]),
         )
         for one in answers
     ]
@@ -195,15 +115,14 @@ def _told(past_use: Past) -> dict[str, Any]:
 
 
 def _plain(one: Answer) -> dict[str, Any]:
-    priced = not one.why_not and one.found.requests > 0
     return {
         "route": one.route,
-        "cost_usd": usd_text(one.found.pico) if priced else None,
-        "difference_usd": usd_text(one.difference) if priced and not one.found.unknown else None,
+        "cost_usd": usd_text(one.found.pico) if one.is_priced else None,
+        "difference_usd": usd_text(one.difference) if one.is_whole else None,
         "unpriced": one.found.unknown,
         "assumed": list(one.found.assumed),
         "tokens_for_each": None
         if one.ratio is None
         else {"low": one.ratio.low, "median": one.ratio.median, "high": one.ratio.high},
-        "why_not": one.why_not,
+        "why_not": WHY_NOT.get(one.lacks, ""),
     }

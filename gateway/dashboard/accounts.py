@@ -4,35 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, tzinfo
+from datetime import tzinfo
 from decimal import Decimal
-from math import ceil
 
 from billing import home_cost
-from billing.money import PICO_PER_USD, usd_text
+from billing.money import PICO_PER_USD
 from billing.plans import Account
 from billing.store import Store
 from gateway import home_report, plan_report
-from gateway.dashboard.figures import BAR_LEAST, Money, percent, places, usd
+from gateway.dashboard.figures import Money, percent, places, usd
+from gateway.dashboard.lasting import lasting
+from gateway.dashboard.windows import WindowLine, amount, part, window_line
+from gateway.dashboard.words import Words
 from gateway.house import House
+from gateway.plan_fee import FeeSaid
 from gateway.plan_report import Span
-from routing.windows import Used
 
 HOUR_MS = 3_600_000
 BESIDE_MOST = 3
-MINUTE_S, HOUR_S, DAY_S = 60, 3_600, 86_400
-UNKNOWN = Money("unknown", "")
-
-
-@dataclass(frozen=True, slots=True)
-class WindowLine:
-    """One window of a plan: what is used of it, and by whose word. ``bar`` None: nobody knows."""
-
-    per: str
-    used: str
-    bar: int | None
-    by: str
-    notes: list[str]
+UNKNOWN = Money("", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,169 +70,131 @@ class LedgerLine:
     words: str
 
 
-def read(house: House, store: Store, span: Span) -> tuple[list[PlanLine], list[HomeLine]]:
+def read(house: House, store: Store, span: Span, t: Words) -> tuple[list[PlanLine], list[HomeLine]]:
     """Return plans and servers at home over a span. In a thread. Raises ``StoreError``."""
     zone = house.books.zone
     plans = plan_report.reports(house.setup, store, house.windows, span)
     at_home = home_report.reports(house.setup, store, span)
-    return [_plan(one, zone) for one in plans], [_home(one) for one in at_home]
+    return [_plan(one, zone, t) for one in plans], [_home(one, t) for one in at_home]
 
 
-def ledger(house: House) -> list[LedgerLine]:
+def ledger(house: House, t: Words) -> list[LedgerLine]:
     """Return how what keeps the books is at this moment."""
     waiting, trouble = house.books.waiting, house.books.trouble
-    age = f", the oldest for {age_of(house.journal.oldest_s)}" if waiting else ""
-    entries = "no entry waits" if not waiting else f"{_entries(waiting)} {_wait(waiting)}{age}"
+    entries = t("books.none_waits")
+    if waiting:
+        entries = t("books.waits", n=waiting, age=lasting(house.journal.oldest_s, t))
     refused = house.trouble if house.unsaved else ""
     found = [
         LedgerLine(
-            "Database",
+            t("books.database"),
             "bad" if trouble else "good",
-            f"takes no entries: {trouble}" if trouble else "takes entries",
+            t("books.takes_none", why=trouble) if trouble else t("books.takes"),
         ),
-        LedgerLine("Journal", "odd" if waiting and trouble else "good", entries),
+        LedgerLine(t("books.journal"), "odd" if waiting and trouble else "good", entries),
         LedgerLine(
-            "Its disk",
+            t("books.disk"),
             "bad" if refused else "good",
-            f"{_entries(len(house.unsaved))} could not be written: {refused}"
+            t("books.unwritten", n=len(house.unsaved), why=refused)
             if refused
-            else "takes entries",
+            else t("books.takes"),
         ),
-        LedgerLine("Debt", *_debt(house)),
+        LedgerLine(t("books.debt"), *_debt(house, t)),
     ]
     if house.limits.some_uncounted:
-        what = "what some had spent before could not be read yet"
-        found.append(LedgerLine("Budgets", "odd", what))
+        found.append(LedgerLine(t("books.budgets"), "odd", t("books.uncounted")))
     return found
 
 
-def _debt(house: House) -> tuple[str, str]:
+def _debt(house: House, t: Words) -> tuple[str, str]:
     owed = house.debt.owed_pico
     most = int(house.setup.config.debt_usd * PICO_PER_USD)
-    if not owed:
-        allowed = f"up to {usd(most, 2)} is allowed" if most else "none is allowed"
-        return "good", f"nothing is owed; {allowed}"
-    return "odd", f"{usd(owed, places([owed]))} of {usd(most, 2)} is owed"
+    if owed:
+        return "odd", t("books.owed", owed=usd(owed, places([owed])), most=usd(most, 2))
+    return "good", t("books.may_owe", most=usd(most, 2)) if most else t("books.may_owe_none")
 
 
-def _entries(count: int) -> str:
-    return "1 entry" if count == 1 else f"{count:,} entries"
-
-
-def _wait(count: int) -> str:
-    return "waits" if count == 1 else "wait"
-
-
-def age_of(seconds: float) -> str:
-    """Return a time in one unit: "40 s", "3 min", "5 h", "2 days"."""
-    whole = ceil(seconds)
-    for size, word in ((DAY_S, "days"), (HOUR_S, "h"), (MINUTE_S, "min")):
-        if whole >= 2 * size:
-            return f"{whole // size} {word}"
-    return f"{whole} s"
-
-
-def _plan(found: plan_report.Report, zone: tzinfo) -> PlanLine:
+def _plan(found: plan_report.Report, zone: tzinfo, t: Words) -> PlanLine:
     account = found.account
-    state, words = _pays(found)
-    keys = f", {found.keys} keys" if found.keys > 1 else ""
+    state, words = _pays(found, t)
+    name = [found.plan.name, found.tier, t("subscription.keys", n=found.keys)]
     return PlanLine(
         name=found.provider,
-        plan=f"{found.plan.name}{f', {found.tier}' if found.tier else ''}{keys}",
+        plan=", ".join(filter(None, name if found.keys > 1 else name[:2])),
         state=state,
         words=words,
         fee=money(account.fee),
-        fee_words=found.fee or found.why_not,
+        fee_words=fee_in_words(found.fee_said, t),
         tokens=account.tokens,
         answers=account.answers,
         per_million=money(account.per_million),
         by_token=money(account.by_token.pico if account.by_token.tokens else None),
-        notes=list(_plan_notes(account)),
-        windows=[_window(one, zone) for one in found.windows],
+        notes=list(_plan_notes(account, t)),
+        windows=[window_line(one, zone, t) for one in found.windows],
     )
 
 
-def _pays(found: plan_report.Report) -> tuple[str, str]:
+def fee_in_words(said: FeeSaid, t: Words) -> str:
+    """Return what is paid for a plan and who says so, or why that is not known."""
+    if said.amount is None:
+        if said.tiers:
+            return t("subscription.no_tier", tiers=", ".join(said.tiers))
+        known = ", ".join(_fee(one.amount, one.currency, one.per, t) for one in said.known)
+        if known:
+            return t("subscription.no_rate", fees=known)
+        return t("subscription.no_fee")
+    told = _fee(said.amount, said.currency, said.per, t)
+    if said.note:
+        told = t("subscription.noted", fee=told, note=said.note)
+    if said.times > 1:
+        told = t("subscription.times", fee=told, n=said.times)
+    return t(f"subscription.by_{said.by}", fee=told)
+
+
+def _fee(paid: Decimal, currency: str, per: str, t: Words) -> str:
+    return t(f"subscription.a_{per}", amount=f"{paid:f}", currency=currency)
+
+
+def _pays(found: plan_report.Report, t: Words) -> tuple[str, str]:
     saved = found.account.saved
     if found.terms:
-        return "bad", f"not used: {found.terms}"
+        return "bad", t("subscription.not_used", why=found.terms)
     if saved is None:
-        why = "nothing was used" if not found.account.tokens else "a price is unknown"
-        return "odd", f"whether it pays is unknown: {why}"
+        key = "nothing_used" if not found.account.tokens else "price_unknown"
+        return "odd", t(f"subscription.{key}")
+    shown = usd(abs(saved), places([saved]))
     if saved > 0:
-        return "good", f"pays: {usd(saved, places([saved]))} less than by the token"
-    more = f": {usd(-saved, places([saved]))} more than by the token" if saved else ""
-    return "odd", f"does not pay{more}"
+        return "good", t("subscription.pays", saved=shown)
+    return "odd", t("subscription.pays_not", more=shown) if saved else t("subscription.even")
 
 
-def _plan_notes(account: Account) -> Iterator[str]:
+def _plan_notes(account: Account, t: Words) -> Iterator[str]:
     if account.by_token.unpriced:
-        yield f"{account.by_token.unpriced:,} tokens have no price by the token"
+        yield t("subscription.unpriced", n=account.by_token.unpriced)
     if account.estimated:
-        yield f"{account.estimated:,} answers with estimated tokens"
+        yield t("subscription.estimated", n=account.estimated)
     even = account.break_even_tokens
     if even is not None:
-        yield f"breaks even at {even:,} tokens of this mix"
+        yield t("subscription.break_even", n=even)
     if account.extra_tokens:
-        beside = (
-            f"{usd(account.extra, places([account.extra]))} for {account.extra_tokens:,} tokens"
-        )
-        unknown = f", {account.extra_unknown:,} calls unknown" if account.extra_unknown else ""
-        yield f"billed by the token beside it: {beside}{unknown}"
+        beside = usd(account.extra, places([account.extra]))
+        yield t("subscription.beside", amount=beside, n=account.extra_tokens)
+    if account.extra_unknown:
+        yield t("subscription.beside_unknown", n=account.extra_unknown)
 
 
-def _window(one: Used, zone: tzinfo) -> WindowLine:
-    window = one.window
-    whole = one.most if one.most is not None else window.amount
-    if one.used is None:
-        used, bar = "unknown", None
-    elif window.unit == "share":
-        used, bar = f"{_amount(100 * one.used)} %", _bar(one.used, Decimal(1))
-    elif whole is None:
-        used, bar = f"{_amount(one.used)} {window.unit} of an unpublished sum", None
-    else:
-        left = _amount(max(Decimal(0), whole - one.used))
-        used = f"{_amount(one.used)} of {_amount(whole)} {window.unit}, {left} left"
-        bar = _bar(one.used, whole)
-    notes = []
-    if one.frees_in_s:
-        notes.append(f"used up; free in {age_of(one.frees_in_s)}")
-    elif one.full_in_s is not None:
-        notes.append(f"used up in {age_of(one.full_in_s)} at its pace")
-    if one.ends_in_s is not None:
-        notes.append(f"begins anew in {age_of(one.ends_in_s)}")
-    if one.unweighed:
-        notes.append(f"without {one.unweighed:,} calls of unknown weight")
-    return WindowLine(window.per, used, bar, _by(one, zone), notes)
-
-
-def _by(one: Used, zone: tzinfo) -> str:
-    if one.used is None:
-        return "only its vendor can count these"
-    if one.told_at is None:
-        return "counted here"
-    return f"the vendor's word at {datetime.fromtimestamp(one.told_at, zone):%H:%M}"
-
-
-def _amount(number: Decimal) -> str:
-    return f"{number.quantize(Decimal('0.01')).normalize():,f}"
-
-
-def _bar(used: Decimal, whole: Decimal) -> int:
-    if used <= 0:
-        return 0
-    return min(100, max(BAR_LEAST, int(100 * used / whole))) if whole else 100
-
-
-def _home(found: home_report.Report) -> HomeLine:
+def _home(found: home_report.Report, t: Words) -> HomeLine:
     costs, tokens = found.costs, found.tokens_in + found.tokens_out
-    share = Decimal(found.utilisation or 0) * 100
-    at_most = "" if found.busy_ms is not None else "at most "
-    hours = f"{found.at_most_busy_ms / HOUR_MS:,.1f} of {found.wall_ms / HOUR_MS:,.1f} hours"
+    busy = t(
+        "machine.busy" if found.busy_ms is not None else "machine.busy_at_most",
+        share=percent(found.at_most_busy_ms, found.wall_ms),
+        hours=f"{found.at_most_busy_ms / HOUR_MS:,.1f}",
+        of=f"{found.wall_ms / HOUR_MS:,.1f}",
+    )
     return HomeLine(
         name=found.provider,
-        busy=f"{at_most}{percent(found.at_most_busy_ms, found.wall_ms)} busy, {hours}",
-        busy_bar=_bar(share, Decimal(100)),
+        busy=busy,
+        busy_bar=part(Decimal(found.utilisation or 0), Decimal(1)),
         tokens=tokens,
         answers=found.answers,
         energy="" if costs.joules is None else f"{home_report.kwh(costs.joules)} kWh",
@@ -250,20 +202,21 @@ def _home(found: home_report.Report) -> HomeLine:
         marginal_per_million=money(home_cost.per_million(costs.marginal, tokens)),
         full=money(costs.full),
         full_per_million=money(home_cost.per_million(costs.full, tokens)),
-        fixed=f"idling {money(costs.idle).text}, hardware {money(costs.hardware).text}",
-        beside=[_beside(one) for one in found.beside[:BESIDE_MOST]],
+        fixed=t("machine.fixed", idle=money(costs.idle).text, hardware=money(costs.hardware).text),
+        beside=[_beside(one, t) for one in found.beside[:BESIDE_MOST]],
     )
 
 
-def _beside(one: home_report.Beside) -> str:
-    each = money(home_cost.per_million(one.cost.pico, one.cost.tokens)).text
+def _beside(one: home_report.Beside, t: Words) -> str:
+    each = home_cost.per_million(one.cost.pico, one.cost.tokens)
+    cost = t("money.unknown") if each is None else money(each).text
     even = one.break_even
     if even is None:
-        return f"{one.name}: {each} a million; home never pays"
-    share = _amount(Decimal(100 * even.numerator) / even.denominator)
-    return f"{one.name}: {each} a million; home pays from {share} % busy on"
+        return t("machine.never_pays", name=one.name, cost=cost)
+    share = amount(Decimal(100 * even.numerator) / even.denominator)
+    return t("machine.pays_from", name=one.name, cost=cost, percent=share)
 
 
 def money(pico: int | None) -> Money:
     """Return an amount of its own, not of a column."""
-    return UNKNOWN if pico is None else Money(usd(pico, places([pico])), f"{usd_text(pico)} USD")
+    return UNKNOWN if pico is None else Money(usd(pico, places([pico])), Money.exactly(pico))

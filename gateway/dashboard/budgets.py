@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 
+from billing.budgets import ROLLING, BudgetRule
 from billing.forecasts import Forecast, forecasts
 from billing.limits import Standing
-from billing.money import usd_text
+from billing.money import PICO_PER_USD
 from gateway import budget_told
 from gateway.dashboard.figures import BAR_LEAST, Money, percent, places, usd
+from gateway.dashboard.lasting import lasting
+from gateway.dashboard.words import Words
 
 # Accounts that a page shows: each key or user may have one.
 LINES_MOST = 100
-DAY_S, HOUR_S, MINUTE_S = 86_400, 3_600, 60
+CENT = PICO_PER_USD // 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +50,12 @@ def lines(
     late: Sequence[int | None],
     now_s: float,
     zone: tzinfo,
+    t: Words,
     most: int = LINES_MOST,
 ) -> list[BudgetLine]:
     """Return accounts, the fullest first; ``late`` is what each spent of late, None: not known."""
     pairs = sorted(zip(found, late, strict=True), key=lambda pair: -fullness(pair[0]))
-    return [_line(one, of_late, int(now_s), zone) for one, of_late in pairs[:most]]
+    return [_line(one, of_late, int(now_s), zone, t) for one, of_late in pairs[:most]]
 
 
 def fullness(one: Standing) -> float:
@@ -59,36 +63,45 @@ def fullness(one: Standing) -> float:
     return (one.spent + one.held) / max(1, one.rule.limit)
 
 
-def _line(one: Standing, late: int | None, now_s: int, zone: tzinfo) -> BudgetLine:
+def _line(one: Standing, late: int | None, now_s: int, zone: tzinfo, t: Words) -> BudgetLine:
     rule, limit = one.rule, one.rule.limit
-    rolls = rule.per.startswith("rolling")
     decimals = places([limit])
-    state, words = _state(one)
+    state, words = _state(one, t)
     spent_bar = _part(one.spent, limit)
-    scope = [f"{name} {value}" for name, value in budget_told.whose(rule).items()]
-    account = [f"{rule.each} {one.account}"] if rule.each else []
-    covers = [line for line in scope if line != f"{rule.each} each"]
+    scope = [f"{t(f'dimension.{name}')} {value}" for name, value in _scope(rule).items()]
+    account = [f"{t(f'dimension.{rule.each}')} {one.account}"] if rule.each else []
     return BudgetLine(
         name=rule.name,
-        of=", ".join([*covers, *account]) or "all calls",
-        per=f"in any {rule.per.removeprefix('rolling ')}" if rolls else f"a {rule.per}",
-        kind="soft" if rule.soft else "hard",
+        of=", ".join([*scope, *account]) or t("budget.all_calls"),
+        per=_per(rule.per, t),
+        kind=t("budget.soft" if rule.soft else "budget.hard"),
         state=state,
         words=words,
-        limit=usd(limit, 2 if decimals < 6 else decimals),
+        limit=usd(limit, decimals if limit % CENT else 2),
         spent=_money(one.spent, decimals),
         held=_money(one.held, decimals),
         left=_money(max(0, limit - one.spent - one.held), decimals),
         share=percent(one.spent, limit) if one.spent <= limit else f"{100 * one.spent // limit} %",
         spent_bar=spent_bar,
         held_bar=min(100 - spent_bar, _part(one.held, limit)),
-        forecasts=_forecasts(one, late, now_s, zone),
-        notes=_notes(one),
+        forecasts=_forecasts(one, late, now_s, zone, t),
+        notes=list(_notes(one, t)),
     )
 
 
+def _scope(rule: BudgetRule) -> dict[str, str]:
+    """Return which calls a budget is for; the accounts it has apart are said by themselves."""
+    return {name: value for name, value in budget_told.whose(rule).items() if name != rule.each}
+
+
+def _per(per: str, t: Words) -> str:
+    if per.startswith(ROLLING):
+        return t("budget.rolling", window=per.removeprefix(ROLLING))
+    return t(f"budget.per_{per}")
+
+
 def _money(pico: int, decimals: int) -> Money:
-    return Money(usd(pico, decimals), f"{usd_text(pico)} USD")
+    return Money(usd(pico, decimals), Money.exactly(pico))
 
 
 def _part(pico: int, limit: int) -> int:
@@ -97,18 +110,17 @@ def _part(pico: int, limit: int) -> int:
     return min(100, max(BAR_LEAST, 100 * pico // limit)) if limit else 100
 
 
-def _state(one: Standing) -> tuple[str, str]:
-    limit, passed = one.rule.limit, _passed(one)
+def _state(one: Standing, t: Words) -> tuple[str, str]:
+    limit, passed, soft = one.rule.limit, _passed(one), one.rule.soft
     if not one.counted:
-        return "odd", "what was spent before could not be read yet"
+        return "odd", t("budget.not_counted")
     if one.spent >= limit:
-        return ("odd", "used up; calls go on") if one.rule.soft else ("bad", "used up")
+        return ("odd", t("budget.used_up_soft")) if soft else ("bad", t("budget.used_up"))
     if one.spent + one.held >= limit:
-        words = "calls under way may pass it" if one.rule.soft else "all of it is spent or held"
-        return "odd", words
+        return "odd", t("budget.may_pass" if soft else "budget.all_held")
     if passed:
-        return "odd", f"past {passed[-1]} %"
-    return "good", "within it"
+        return "odd", t("budget.past", percent=passed[-1])
+    return "good", t("budget.within")
 
 
 def _passed(one: Standing) -> list[int]:
@@ -116,49 +128,40 @@ def _passed(one: Standing) -> list[int]:
     return [at for at in sorted(one.rule.alert_at) if one.spent * 100 >= one.rule.limit * at]
 
 
-def _notes(one: Standing) -> list[str]:
-    found, passed, over = [], _passed(one), one.spent - one.rule.limit
+def _notes(one: Standing, t: Words) -> Iterator[str]:
+    passed, over = _passed(one), one.spent - one.rule.limit
     if over > 0:
-        found.append(f"{usd(over, places([over]))} over it")
+        yield t("budget.over", amount=usd(over, places([over])))
     if passed:
-        found.append(f"alerts told: {', '.join(map(str, passed))} %")
+        yield t("budget.alerts", percents=", ".join(map(str, passed)))
     if ahead := [at for at in sorted(one.rule.alert_at) if at not in passed]:
-        found.append(f"next alert: {ahead[0]} %")
+        yield t("budget.next_alert", percent=ahead[0])
     if one.unpriced:
-        calls = "1 call" if one.unpriced == 1 else f"{one.unpriced:,} calls"
-        found.append(f"{calls} of unknown cost")
+        yield t("budget.unpriced", n=one.unpriced)
     if one.overrun:
-        found.append(f"calls cost {usd(one.overrun, places([one.overrun]))} over what was held")
-    return found
+        yield t("budget.overrun", amount=usd(one.overrun, places([one.overrun])))
 
 
-def _forecasts(one: Standing, late: int | None, now_s: int, zone: tzinfo) -> list[str]:
+def _forecasts(one: Standing, late: int | None, now_s: int, zone: tzinfo, t: Words) -> list[str]:
     rule = one.rule
     if one.spent >= rule.limit:
-        end = datetime.fromtimestamp(one.frame.end, UTC).astimezone(zone)
-        rolls = rule.per.startswith("rolling")
-        return ["frees as calls leave its window" if rolls else f"begins anew {_when(end)}"]
+        if rule.per.startswith(ROLLING):
+            return [t("budget.frees")]
+        return [t("budget.begins_anew", when=_when(one.frame.end, zone))]
     whole, recent = forecasts(rule.per, one.frame, now_s, rule.limit, one.spent, late or 0)
     if late is None:
-        return [_pace(whole, "its pace so far", zone)]
-    of_late = f"the pace of the last {_span(recent.over_s)}"
+        return [_pace(whole, t("budget.pace"), zone, t)]
     if whole.at is None and recent.at is None:
-        return ["not used up before its end, at its pace"]
-    return [_pace(whole, "its pace so far", zone), _pace(recent, of_late, zone)]
+        return [t("budget.lasts")]
+    of_late = t("budget.pace_of_late", span=lasting(recent.over_s, t))
+    return [_pace(whole, t("budget.pace"), zone, t), _pace(recent, of_late, zone, t)]
 
 
-def _pace(one: Forecast, pace: str, zone: tzinfo) -> str:
+def _pace(one: Forecast, pace: str, zone: tzinfo, t: Words) -> str:
     if one.at is None:
-        return f"not used up at {pace}"
-    return f"used up {_when(datetime.fromtimestamp(one.at, UTC).astimezone(zone))} at {pace}"
+        return t("budget.lasts_at", pace=pace)
+    return t("budget.gone_at", when=_when(one.at, zone), pace=pace)
 
 
-def _when(at: datetime) -> str:
-    return f"{at:%-d %b, %H:%M}"
-
-
-def _span(seconds: int) -> str:
-    for size, word in ((DAY_S, "days"), (HOUR_S, "hours"), (MINUTE_S, "minutes")):
-        if seconds >= 2 * size:
-            return f"{seconds // size} {word}"
-    return f"{seconds} seconds"
+def _when(at_s: int, zone: tzinfo) -> str:
+    return f"{datetime.fromtimestamp(at_s, UTC).astimezone(zone):%Y-%m-%d %H:%M}"

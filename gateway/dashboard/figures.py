@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
 
-from billing.flows import FlowRow
 from billing.ledger import Entry
 from billing.money import PICO_PER_USD, half_even, usd_text
 from billing.sums import SpendRow
 
-HOME = "home"
 # At least this much of a bar's length is drawn for what is not nothing, in hundredths.
 BAR_LEAST = 2
-# So many bars have room for a label each; of more, so many have one, which is longer.
-LABELS_ALL, LABELS_SOME = 7, 5
 NAME_MAX_CHARS = 60
 
 
@@ -27,16 +22,10 @@ class Money:
     exact: str
     unknown: int = 0
 
-
-@dataclass(frozen=True, slots=True)
-class Bar:
-    """One day. ``height`` in hundredths; ``label`` "" where there is no room for it."""
-
-    day: str
-    label: str
-    text: str
-    height: int
-    unknown: int
+    @staticmethod
+    def exactly(pico: int) -> str:
+        """Return 1e-12 dollars with all their digits, as ``exact`` has them."""
+        return f"{usd_text(pico)} USD"
 
 
 def short(text: str, most: int = NAME_MAX_CHARS) -> str:
@@ -96,40 +85,16 @@ def percent(part: int, whole: int) -> str:
     return "100 %" if part >= whole else "0 %"
 
 
-def share_at_home(flows: Sequence[FlowRow]) -> str:
-    """Return which share of all tokens was processed at home and nowhere else."""
-    home = sum(row.tokens_in + row.tokens_out for row in flows if row.place == HOME)
-    return percent(home, sum(row.tokens_in + row.tokens_out for row in flows))
+def share_of(part: int, whole: int) -> str:
+    """Return a share that may be more than all, or less than nothing: "+12.3 %", "−4.0 %"."""
+    if whole <= 0:
+        return "–"
+    share = half_even(1000 * abs(part), whole)
+    sign = "−" if part < 0 else "+" if part > 0 else ""
+    return f"{sign}{share // 10:,}.{share % 10} %"
 
 
 def lengths(values: Sequence[int]) -> list[int]:
     """Return values as bars' lengths in hundredths of the longest."""
     most = max(values, default=0)
     return [max(BAR_LEAST, 100 * value // most) if value > 0 else 0 for value in values]
-
-
-def bars(
-    rows: Sequence[SpendRow],
-    first: date,
-    last: date,
-    value: Callable[[SpendRow], int],
-    text: Callable[[SpendRow], str],
-) -> list[Bar]:
-    """Return a bar for every day from ``first`` to ``last``, those without an entry included."""
-    found = {row.group: row for row in rows}
-    days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
-    in_order = [found.get(day.isoformat(), SpendRow((day.isoformat(),))) for day in days]
-    step = 1 if len(days) <= LABELS_ALL else -(-len(days) // LABELS_SOME)
-    form = "%a %-d" if step == 1 else "%-d %b"
-    return [
-        Bar(
-            day=f"{day:%a %-d %b}",
-            label=f"{day:{form}}" if (len(days) - 1 - number) % step == 0 else "",
-            text=text(row),
-            height=height,
-            unknown=row.unbounded,
-        )
-        for number, (day, row, height) in enumerate(
-            zip(days, in_order, lengths([value(row) for row in in_order]), strict=True)
-        )
-    ]

@@ -114,6 +114,7 @@ class FakeHouse:
     affinity: Affinity = field(default_factory=Affinity)
     answers: Answers = field(default_factory=Answers)
     draw: Callable[[], float] = lambda: 0.5
+    in_flight: int = 0
 
     def __post_init__(self) -> None:
         self.outlook = Sight(self.health, self.windows, self.home_load)

@@ -14,6 +14,7 @@ import pytest
 from billing.ledger import Entry
 from billing.migrate import migrate
 from billing.store import Store
+from gateway import kept_bills
 from tests.unit.billing.samples import an_entry
 from tests.unit.gateway.commands import entrepot, told
 
@@ -139,6 +140,25 @@ def test_answers_name_the_model_as_the_bill_does(make: Make, tmp_path: Path) -> 
     assert entrepot("reconcile", "openai-usage", bill, "--config", config).exit_code == 0
 
 
+def test_a_comparison_is_kept_for_the_dashboard_where_that_is_asked(
+    make: Make, tmp_path: Path
+) -> None:
+    config = make(entries()[2:])
+    bill = usage_file(tmp_path, entries())
+    words = ("reconcile", "openai-usage", bill, "--config", config)
+    assert entrepot(*words).exit_code == 1
+    assert kept_bills.listed(tmp_path / "bills") == {}
+    assert entrepot(*words, "--keep").exit_code == 1
+    (kept,) = kept_bills.listed(tmp_path / "bills").values()
+    assert kept.providers == ("ours",)
+    assert (kept.cells, kept.matched) == (DAYS, DAYS - 1)
+    (tmp_path / "bills").rename(tmp_path / "moved")
+    (tmp_path / "bills").write_text("")
+    done = entrepot(*words, "--keep")
+    assert done.exit_code == 1
+    assert "cannot be kept" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -149,12 +169,32 @@ def test_answers_name_the_model_as_the_bill_does(make: Make, tmp_path: Path) -> 
         (("openai-usage", "x", "--provider", "our"), "ours"),
         (("openai-usage", "x", "--key", "ours"), "BILLED=PROVIDER"),
         (("nowhere/form.yaml", "x"), "cannot be read"),
+        (("openai-usage", "{bill}", "--since", "2026-11-01"), "for a bill without days"),
+        (("deepseek-balance", "{earlier}", "{later}", "--provider", "ours"), "--since says when"),
+        (
+            (
+                "deepseek-balance",
+                "{earlier}",
+                "{later}",
+                "--provider",
+                "ours",
+                "--since",
+                "2026-11-02",
+                "--until",
+                "2026-11-01",
+            ),
+            "later than --since",
+        ),
     ],
 )
 def test_wrong_usage_says_what_would_be_right(
-    make: Make, words: tuple[str, ...], said: str
+    make: Make, tmp_path: Path, words: tuple[str, ...], said: str
 ) -> None:
-    done = entrepot("reconcile", *words, "--config", make())
+    files = {"bill": usage_file(tmp_path, entries())}
+    for name, left in (("earlier", "9"), ("later", "8")):
+        files[name] = tmp_path / f"{name}.json"
+        files[name].write_text(json.dumps({"balance_infos": [{"total_balance": left}]}))
+    done = entrepot("reconcile", *(word.format(**files) for word in words), "--config", make())
     assert done.exit_code == 2
     assert said in done.stderr
 

@@ -9,17 +9,17 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.condition import Condition, RouteNow, conditions
-from gateway.dashboard.troubles import LINES_MOST, trouble
+from gateway.condition import conditions
+from gateway.dashboard.troubles import trouble
+from gateway.dashboard.words import words
 from gateway.plan_windows import bought
 from providers.errors import ErrorKind, UpstreamError
-from routing.health import RouteHealth
-from routing.outlook import Blocked
 from routing.window_count import Amounts
 from tests.fakes.house import CONFIG, FakeHouse, house
 
 FAR, NEAR, PLAN = "mistral/mistral-small-2603", "desk/small", "coding/qwen3-coder-plus"
 KEYS = ("sk-first-canary", "sk-second-canary")
+ENGLISH = words("en")
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ async def test_of_what_was_never_asked_nothing_is_wrong(home: FakeHouse) -> None
         "queue": None,
     }  # fmt: skip
     assert now["desk"]["queue"] == {"running": 0, "waiting": 0, "wait_s": 0}
-    assert all(trouble(found) is None for found in conditions(home).values())
+    assert all(trouble(found, ENGLISH) is None for found in conditions(home).values())
 
 
 async def test_an_open_breaker_is_told_with_what_failed(home: FakeHouse) -> None:
@@ -80,7 +80,7 @@ async def test_an_open_breaker_is_told_with_what_failed(home: FakeHouse) -> None
     assert route["blocked"]["why"] == "health"
     assert "breaker is open" in route["blocked"]["reason"]
     assert 1 <= route["blocked"]["frees_in_s"] <= 13
-    found = trouble(conditions(home)["mistral"])
+    found = trouble(conditions(home)["mistral"], ENGLISH)
     assert found is not None
     assert (found.state, found.words) == ("bad", "gets no call now")
     assert found.lines == [f"mistral-small-2603: {route['blocked']['reason']}"]
@@ -90,7 +90,7 @@ async def test_a_route_that_only_clients_name_is_told_once_it_fails(home: FakeHo
     fails(home, "mistral/codestral", 5)
     routes = (await asked(home))["mistral"]["routes"]
     assert [route["route"] for route in routes] == [FAR, "mistral/codestral"]
-    found = trouble(conditions(home)["mistral"])
+    found = trouble(conditions(home)["mistral"], ENGLISH)
     assert found is not None
     assert (found.state, found.words) == ("odd", "gets only some calls now")
 
@@ -104,7 +104,7 @@ async def test_a_cooling_key_is_told_and_the_others_go_on(home: FakeHouse) -> No
     assert cooling["group"] == route.quota(route.endpoints[0])
     assert 299 <= cooling["frees_in_s"] <= 300
     assert now["routes"][0]["blocked"] is None
-    found = trouble(conditions(home)["openai"])
+    found = trouble(conditions(home)["openai"], ENGLISH)
     assert found is not None
     assert (found.state, len(found.lines)) == ("odd", 1)
     assert "the other keys go on" in found.lines[0]
@@ -123,12 +123,12 @@ async def test_windows_of_a_plan_are_told_as_they_fill(home: FakeHouse) -> None:
     home.windows.used("coding", Amounts(most - 1))
     first = (await asked(home))["coding"]["windows"][0]
     assert (first["used"], first["most"], first["frees_in_s"]) == (most - 1, most, 0)
-    assert trouble(conditions(home)["coding"]) is None
+    assert trouble(conditions(home)["coding"], ENGLISH) is None
     home.windows.used("coding", Amounts())
     now = (await asked(home))["coding"]
     assert 0 < now["windows"][0]["frees_in_s"] <= 5 * 3600
     assert now["routes"][0]["blocked"]["why"] == "window"
-    found = trouble(conditions(home)["coding"])
+    found = trouble(conditions(home)["coding"], ENGLISH)
     assert found is not None
     assert f"{most} of {most} requests" in found.lines[0]
 
@@ -141,45 +141,3 @@ async def test_the_queue_at_home_is_told(home: FakeHouse) -> None:
         home.home_load.began(route, call)
     now = (await asked(home))["desk"]
     assert (now["queue"]["running"], now["queue"]["waiting"]) == (1, 2)
-
-
-def blocked(name: str, why: Any, reason: str) -> RouteNow:
-    """Return a route that must not be asked now."""
-    return RouteNow(name, RouteHealth("closed", 1, 1.0), Blocked(why, reason, 9.0))
-
-
-def test_a_busy_home_still_gets_what_no_other_takes() -> None:
-    found = trouble(Condition((blocked(NEAR, "busy", "a call would wait"),), {}, (), None))
-    assert found is not None
-    assert (found.state, found.words, found.lines) == ("odd", "busy", ["small: a call would wait"])
-
-
-def test_one_reason_for_all_routes_is_said_once_and_many_are_cut() -> None:
-    same = tuple(blocked(f"p/m{n}", "health", "cools") for n in range(9))
-    found = trouble(Condition(same, {"g": 3.0}, (), None))
-    assert found is not None
-    assert found.lines == ["cools"]
-    unlike = tuple(blocked(f"p/m{n}", "health", f"reason {n}") for n in range(9))
-    found = trouble(Condition(unlike, {}, (), None))
-    assert found is not None
-    assert found.lines[-1] == f"and {9 - LINES_MOST + 1} more"
-    well = RouteNow("p/well", RouteHealth("closed", 0, 0.0), None)
-    found = trouble(Condition((*same, well), {}, (), None))
-    assert found is not None
-    assert found.lines == ["m0, m1, m2 and 6 more: cools"]
-
-
-def test_a_breaker_whose_time_is_over_is_said_to_be_tried_again() -> None:
-    found = trouble(
-        Condition((RouteNow("p/m", RouteHealth("half_open", 6, 1.0), None),), {}, (), None)
-    )
-    assert found is not None
-    assert found.words == "available, not all well"
-    assert "the next call tries it again" in found.lines[0]
-
-
-def test_a_name_without_an_end_leaves_room_for_the_reason() -> None:
-    found = trouble(Condition((blocked(f"p/{'x' * 5000}", "health", "cools"),), {}, (), None))
-    assert found is not None
-    assert len(found.lines[0]) < 80
-    assert found.lines[0].endswith("…: cools")

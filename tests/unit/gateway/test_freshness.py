@@ -1,4 +1,4 @@
-"""Old facts that decide, and hosts that have closed: said by `check`, marked on the dashboard."""
+"""Old facts that decide, and hosts that have closed: said by `check`."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ import pytest
 
 from gateway import freshness
 from gateway.commands.reading import load_setup
-from gateway.dashboard import view
-from tests.fakes.house import CONFIG, house
 from tests.unit.gateway.commands import entrepot, told
 
 Config = Callable[..., Path]
@@ -98,19 +96,3 @@ def test_check_warns_of_a_host_that_is_no_longer_there(tmp_config: Config) -> No
     )
     assert warning["what"] == "the host github-models of 'gone' is retired"
     assert "gone" in lines[warning["line"] - 1]
-
-
-def test_the_dashboard_shows_the_age_and_marks_what_is_stale(tmp_path: Path) -> None:
-    (tmp_path / "own").mkdir()
-    (tmp_path / "own" / "mistral.yaml").write_text(OVERLAY)
-    gone = {"catalog": "github-models", "api_key": "sk-x"}
-    providers = {**CONFIG["providers"], "gone": gone}
-    with house(tmp_path, catalog=["own"], providers=providers) as made:
-        lines = {line.name: line for line in view.providers(made)}
-    mistral = lines["mistral"]
-    assert mistral.operator == view.FactCell("FR", "400 days old, stale", is_doubtful=True)
-    assert mistral.place == view.FactCell("FR", "of no known date", is_doubtful=True)
-    assert lines["desk"].operator == view.FactCell("home"), "one's own machine does not age"
-    assert not lines["deepseek"].operator.age.endswith("stale")
-    assert lines["gone"].state == "bad"
-    assert lines["gone"].words == "the host is retired"

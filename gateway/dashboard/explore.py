@@ -1,0 +1,196 @@
+"""``GET /dashboard/explore``: sums of any time by anything, beside those of the time before."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from urllib.parse import urlencode
+
+from fastapi import APIRouter
+from fastapi.responses import Response
+
+from billing import reports
+from billing.calendar_cuts import GRAINS
+from billing.reports import Asked, Report
+from billing.store import Store
+from billing.sums import DIMENSIONS, SpendRow
+from gateway.admin import wrong
+from gateway.dashboard import charts
+from gateway.dashboard.figures import Money, lengths, percent, places, share_of, spent
+from gateway.dashboard.page import View, filtered, shown
+from gateway.errors import Refusal
+from gateway.periods import PERIODS
+
+# Rows on the page; the files for spreadsheets have all that a report gives.
+ROWS_MAX = 200
+USUAL = "provider"
+GRAIN_OR_NONE = ("", *GRAINS)
+
+router = APIRouter()
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One group: its sums, those of the time before (None: not asked for), and how they differ."""
+
+    names: tuple[str, ...]
+    row: SpendRow
+    money: Money
+    cached: str
+    share: str
+    bar: int
+    before: Money | None
+    change: str
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What is shown in the table and drawn in the chart; ``before`` is None where not asked for."""
+
+    found: Report
+    before: Report | None
+    drawn: list[SpendRow]
+    drawn_before: list[SpendRow]
+
+
+@router.get("/dashboard/explore")
+@shown("explore", "by", "and", "grain", "show", "compare", "field", "value", filtered=True)
+async def explore(view: View) -> Response:
+    """Show a report; ``?by=`` and ``and`` are what it is by, ``grain`` a time, ``compare`` 1.
+
+    ``field`` and ``value`` add a filter: the browser is sent to the address that has it.
+    """
+    if "field" in view.given or "value" in view.given:
+        return filtered(view)
+    by, grain, show = _dimensions(view), _one_of(view, "grain", GRAIN_OR_NONE), _measure(view)
+    read, fault = None, ""
+    try:
+        read = await view.house.books.read(partial(_read, view, by, grain))
+    except Refusal as refusal:
+        if refusal.code == "invalid_request":
+            raise
+        fault = refusal.message
+    names = (*((grain,) if grain else ()), *by)
+    page: dict[str, object] = {
+        "fault": fault,
+        "by": by[0],
+        "and_": by[1] if len(by) > 1 else "",
+        "grain": grain,
+        "show": show,
+        "compare": bool(view.given.get("compare")),
+        "names": names,
+        "dimensions": tuple(DIMENSIONS),
+        "grains": GRAINS,
+        "measures": tuple(charts.MEASURES),
+        "spans": PERIODS,
+        "lines": [],
+        "read": read,
+        "files": _files(view, names),
+        "command": _command(view, names),
+    }
+    if read is not None:
+        page |= _shown(view, read, grain, show)
+    return view.render(503 if fault else 200, **page)
+
+
+def _dimensions(view: View) -> tuple[str, ...]:
+    first = _one_of(view, "by", (USUAL, *DIMENSIONS))
+    second = _one_of(view, "and", ("", *DIMENSIONS))
+    return (first, second) if second and second != first else (first,)
+
+
+def _one_of(view: View, name: str, known: Sequence[str]) -> str:
+    asked = view.given.get(name, known[0])
+    if asked not in known:
+        raise wrong(name, f"must be one of {', '.join(filter(None, dict.fromkeys(known)))}")
+    return asked
+
+
+def _measure(view: View) -> str:
+    return _one_of(view, "show", tuple(charts.MEASURES))
+
+
+def _read(view: View, by: tuple[str, ...], grain: str, store: Store) -> Read:
+    """Read a report, and the one before. In a thread. Raises ``StoreError``, ``ValueError``."""
+    span, where = view.span, view.where
+    names = (*((grain,) if grain else ()), *by)
+    found = reports.spend(store, Asked(names, span.since, span.until, span.zone, where))
+    drawn, _ = reports.grouped(
+        store, Asked((span.grain, by[0]), span.since, span.until, span.zone, where), charts.NUMBERS
+    )
+    before: Report | None = None
+    drawn_before: list[SpendRow] = []
+    if view.given.get("compare"):
+        since, until = span.before(view.now)
+        before = reports.spend(store, Asked(names, since, until, span.zone, where))
+        drawn_before, _ = reports.grouped(
+            store, Asked((span.grain,), since, until, span.zone, where), charts.NUMBERS
+        )
+    return Read(found, before, drawn, drawn_before)
+
+
+def _shown(view: View, read: Read, grain: str, show: str) -> dict[str, object]:
+    found, total = read.found.rows, read.found.total
+    # With a time among its names no group has its like in the time before.
+    earlier = {} if grain or read.before is None else {r.names: r for r in read.before.rows}
+    decimals = places(row.most_pico for row in (*found, *earlier.values()))
+    measure = charts.MEASURES[show]
+    drawn = lengths([measure(row) for row in found[:ROWS_MAX]])
+    compared = read.before is not None and not grain
+    lines = [
+        _line(row, earlier.get(row.names, SpendRow()) if compared else None, total, decimals, bar)
+        for row, bar in zip(found[:ROWS_MAX], drawn, strict=True)
+    ]
+    before = read.before.total if read.before is not None else None
+    whole = places([total.most_pico, before.most_pico if before is not None else 0])
+    times = view.span.times(view.now)
+    return {
+        "lines": lines,
+        "more": len(found) - len(lines) + read.found.left_out,
+        "compared": compared,
+        "total": _line(total, before, total, whole, 0),
+        "before_span": view.span.before(view.now) if before is not None else None,
+        "chart": charts.stack(
+            read.drawn, times, show, view.t("chart.others"), view.t("chart.nobody"),
+            charts.Before(view.t("explore.before"), read.drawn_before) if before else None,
+        ),
+    }  # fmt: skip
+
+
+def _line(row: SpendRow, before: SpendRow | None, total: SpendRow, decimals: int, bar: int) -> Line:
+    part, whole = row.cost_pico, total.cost_pico
+    if not whole:
+        part, whole = row.tokens, total.tokens
+    return Line(
+        names=row.names,
+        row=row,
+        money=spent(row, decimals),
+        cached=percent(row.tokens_cached, row.tokens_in),
+        share=percent(part, whole),
+        bar=bar,
+        before=spent(before, decimals) if before is not None else None,
+        change=share_of(row.cost_pico - before.cost_pico, before.cost_pico) if before else "",
+    )
+
+
+def _files(view: View, names: tuple[str, ...]) -> dict[str, str]:
+    """Return where a spreadsheet gets what is shown: the groups, and the single entries."""
+    asked = [("since", view.span.first.isoformat()), ("until", view.span.end.isoformat())]
+    asked += [("where", f"{name}={one}") for name, of in view.where.items() for one in of]
+    groups = urlencode([("by", ",".join(names)), *asked, ("format", "csv")])
+    return {
+        "groups": f"/api/spend?{groups}",
+        "entries": f"/api/ledger/export?{urlencode([*asked, ('format', 'csv')])}",
+    }
+
+
+def _command(view: View, names: tuple[str, ...]) -> str:
+    """Return the command that gives the same on a terminal."""
+    parts = ["entrepot", "spend", "--by", ",".join(names)]
+    parts += ["--since", view.span.first.isoformat(), "--until", view.span.end.isoformat()]
+    for name, of in view.where.items():
+        for one in of:
+            parts += ["--where", f"{name}={one}"]
+    return shlex.join(parts)
