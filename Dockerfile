@@ -8,7 +8,7 @@ COPY providers providers
 COPY billing billing
 COPY routing routing
 COPY gateway gateway
-# What builds our own wheel and the dashboard's charts (with node, and npm's registry) stays in this stage.
+# What builds our own wheel and the dashboard's charts (with npm) stays in this stage.
 COPY requirements/build.txt requirements/build.txt
 RUN python -m venv /tmp/build && /tmp/build/bin/pip install --no-cache-dir --require-hashes -r requirements/build.txt \
     && /tmp/build/bin/pip wheel --no-cache-dir --no-build-isolation --no-deps --wheel-dir /tmp/dist . \

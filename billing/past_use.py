@@ -116,8 +116,20 @@ def past_summed(store: Store, asked: Asked, prices: PriceList) -> list[Used]:
     Read from rollups, as reports are, so fast; no tiers of long prompts are known of them: their
     prompts count as short. Raises ``StoreError``, and ``ValueError`` for more than a report holds.
     """
+    return past_summed_for(store, asked, [prices])[0]
+
+
+def past_summed_for(store: Store, asked: Asked, lists: Sequence[PriceList]) -> list[list[Used]]:
+    """Return what ``past_summed`` does for each of several lists; read once for those alike."""
     cut = spans(None, *extent(store, asked.since, asked.until), asked.zone)
-    found = cover(store, asked, cut, _sizes(prices, cut))
+    read: dict[tuple[int, ...], list[Used]] = {}
+    for sizes in {_sizes(prices, cut) for prices in lists}:
+        read[sizes] = _summed(store, asked, cut, sizes)
+    return [read[_sizes(prices, cut)] for prices in lists]
+
+
+def _summed(store: Store, asked: Asked, cut: Sequence[Span], sizes: Sequence[int]) -> list[Used]:
+    found = cover(store, asked, cut, sizes)
     refuse_removed(store, found)
     sums: dict[int, list[int]] = defaultdict(lambda: [0] * (len(_SUMMED) + 1))
     for engine in store.parts(asked.since, asked.until) if found else ():

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Literal
 
 from billing import reports
-from billing.past_use import OWN, Past, past, past_summed
+from billing.past_use import OWN, Past, past, past_summed_for
 from billing.price_list import PriceList
 from billing.reports import Asked
 from billing.store import Store
@@ -143,13 +143,12 @@ def reckoned(store: Store, asked: Asked, found: Mapping[str, Target]) -> Reckone
         whole.estimated,
         whole.missing,
     )
-    return Reckoned(used, {name: _of_sums(store, asked, one) for name, one in found.items()}, False)
-
-
-def _of_sums(store: Store, asked: Asked, target: Target) -> Elsewhere:
-    if target.prices is None:
-        return Elsewhere(0, 0, 0, ())
-    return elsewhere(past_summed(store, asked, target.prices), target.prices)
+    priced = {name: one.prices for name, one in found.items() if one.prices is not None}
+    sums = past_summed_for(store, asked, list(priced.values()))
+    there = dict.fromkeys(found, Elsewhere(0, 0, 0, ()))
+    for (name, prices), of in zip(priced.items(), sums, strict=True):
+        there[name] = elsewhere(of, prices)
+    return Reckoned(used, there, False)
 
 
 def counted_by(setup: Setup, found: Past) -> frozenset[str]:

@@ -43,6 +43,7 @@ from gateway.commands.screen import (
     show,
 )
 from gateway.config_file import Loaded, read
+from gateway.dashboard import library
 from gateway.problems import ConfigError
 from gateway.setup import Setup, compile_setup
 from providers.catalog import builtin
@@ -86,7 +87,7 @@ def run(
     elif provider is not None:
         fail("--provider narrows --live; without it every provider is looked at")
     path = config_path(config)
-    found = [*_installed()]
+    found = [*_installed(), _charts()]
     problems: list[str] = []
     if path is None:
         names = " or ".join(USUAL_CONFIGS)
@@ -135,6 +136,11 @@ def _installed() -> Iterator[Finding]:
             yield Finding(f"package {name}", "note", text)
         elif not condition:
             yield Finding(f"package {name}", "bad", "not installed, and needed")
+
+
+def _charts() -> Finding:
+    built = library.is_built()
+    return Finding("charts", "good" if built else "note", "built" if built else library.HOW)
 
 
 def _configured(loaded: Loaded, path: Path, offline: bool) -> Iterator[Finding]:

@@ -6,12 +6,12 @@ import gzip
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
-from pathlib import Path
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-FOLDER = Path(__file__).parent / "static"
+from gateway.dashboard import library
+
 # What there is, and of which kind. The chart library is built when the project is installed.
 KINDS = {
     "style.css": "text/css",
@@ -19,7 +19,7 @@ KINDS = {
     "live.js": "text/javascript",
     "playground.js": "text/javascript",
     "bills.js": "text/javascript",
-    "built/echarts.js": "text/javascript",
+    library.NAME: "text/javascript",
 }
 HEADERS = {"x-content-type-options": "nosniff", "vary": "accept-encoding"}
 A_YEAR = "public, max-age=31536000, immutable"
@@ -40,11 +40,6 @@ def address(name: str) -> str:
     """Return where a file is served: an address that changes with what is in it."""
     found = _asset(name)
     return f"/dashboard/static/{name}" + (f"?v={found.mark}" if found is not None else "")
-
-
-def has_charts() -> bool:
-    """Whether the chart library was built when the project was installed."""
-    return _asset("built/echarts.js") is not None
 
 
 @router.get("/dashboard/static/{name:path}")
@@ -68,7 +63,7 @@ async def static(request: Request, name: str) -> Response:
 @lru_cache(maxsize=len(KINDS))
 def _asset(name: str) -> Asset | None:
     """Return a file; None where it is not there: the chart library may not have been built."""
-    path = FOLDER / name
+    path = library.STATIC / name
     if not path.is_file():
         return None
     plain = path.read_bytes()

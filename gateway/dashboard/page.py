@@ -18,7 +18,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from billing.sums import DIMENSIONS
 from gateway.admin import filters, house_for_admin, parameters, wrong
 from gateway.asked import WHERE_MAX
-from gateway.dashboard import files, words
+from gateway.dashboard import files, library, words
 from gateway.dashboard.alarms import alarms
 from gateway.dashboard.figures import short
 from gateway.dashboard.spans import Span, span_of
@@ -62,7 +62,7 @@ def _environment() -> Environment:
     made.filters["figure"] = lambda number: f"{number.normalize():,f}"
     made.filters["path"] = lambda text: quote(text, safe="")
     made.globals["asset"] = files.address
-    made.globals["has_charts"] = files.has_charts
+    made.globals["has_charts"] = library.is_built
     return made
 
 

@@ -29,7 +29,7 @@ NUMBERS = (
     "least_pico", "most_pico", "unbounded", "total_ms",
 )  # fmt: skip
 # Entries in which it is looked who answered: hosts' words stand in no sum.
-LOOKED_AT = 1_000
+LOOKED_AT = 400
 ANSWERS_MOST = 60
 # In headings, where a line must not break within it.
 PERCENTILES = "\u00a0·\u00a0".join(f"p{percent}" for percent in provider_lines.SHOWN)

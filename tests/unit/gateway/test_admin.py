@@ -200,8 +200,6 @@ async def test_since_and_until_bound_the_sums(tmp_path: Path) -> None:
         ("/api/flows?by=key", "by"),
         ("/api/providers?y", "y"),
         ("/api/providers?x=1", "x"),
-        ("/dashboard?period=year", "period"),
-        ("/dashboard?q=1", "q"),
     ],
 )
 async def test_a_wrong_parameter_is_named(home: FakeHouse, path: str, name: str) -> None:

@@ -14,6 +14,7 @@ import pytest
 from billing.journal import Journal
 from gateway.commands import doctor, init, local_servers
 from gateway.config_file import read
+from gateway.dashboard import library
 from providers.catalog import builtin
 from tests.fakes import answers
 from tests.fakes.upstream import Upstream
@@ -225,6 +226,7 @@ def test_the_doctor_finds_all_well(
     assert "first start makes it" in found["ledger"]["text"]
     assert "configured" in found[f"port {upstream.port}"]["text"]
     assert "fastapi" in found["packages"]["text"]
+    assert found["charts"]["state"] == ("good" if library.is_built() else "note")
     asked = {request.path for request in upstream.requests}
     assert asked <= {"/v1/models", "/health", "/metrics", "/api/version"}, "nothing is paid"
 

@@ -18,7 +18,7 @@ from billing.money import usd_text
 from billing.store import StoreError
 from gateway.dashboard import charts, figures
 from gateway.dashboard import page as pages
-from gateway.dashboard.files import FOLDER
+from gateway.dashboard.library import STATIC
 from gateway.dashboard.regions import region
 from gateway.dashboard.words import LANGUAGES
 from gateway.periods import first_and_last_day, midnight
@@ -314,10 +314,15 @@ async def test_the_language_of_the_browser_is_taken(home: FakeHouse) -> None:
 
 
 async def test_what_is_wrong_with_an_address_is_a_page_that_says_so(home: FakeHouse) -> None:
-    for query in ("?period=fortnight", "?by=colour", "?nonsense=1", "?period=7d&period=7d"):
+    wrong = {
+        "?period=fortnight": "period", "?by=colour": "by", "?nonsense=1": "nonsense",
+        "?period=7d&period=7d": "period", "?from=today": "from",
+    }  # fmt: skip
+    for query, name in wrong.items():
         answer = await get(home, query)
         assert answer.status_code == 400, query
         shown = Page(answer.text)
+        assert f"`{name}`" in shown.text
         assert "This cannot be shown" in shown.text
         assert ("href", "/dashboard") in shown.attributes
 
@@ -409,7 +414,7 @@ async def test_a_page_without_the_chart_library_has_its_tables(
 
 
 def test_style_needs_no_other_file_and_sets_no_colour_twice() -> None:
-    style = (FOLDER / "style.css").read_text(encoding="utf-8")
+    style = (STATIC / "style.css").read_text(encoding="utf-8")
     assert "url(" not in style
     assert "@import" not in style
     light, dark = (set(re.findall(r"(--[\w-]+): #", part)) for part in style.split("@media", 1))
