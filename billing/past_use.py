@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import reduce
+from itertools import pairwise
 from operator import add
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, case, func, literal, select
+from sqlalchemy import ColumnElement, Select, and_, case, func, literal, or_, select
 
-from billing.bands import turns
-from billing.calendar_cuts import QUARTER_S, SECOND_US, SIZES, Piece, Span, moment, spans, stretches
+from billing.calendar_cuts import QUARTER_S, SECOND_US, Piece, Span, moment, stretches
 from billing.ledger import ANSWERING, CORRECTION
-from billing.price import USD
 from billing.price_list import PriceList
-from billing.queries import each, within
+from billing.queries import each, microseconds, within
 from billing.reports import Asked, cover, extent
 from billing.rollup_tables import figures
 from billing.schema import FIGURES, PART, rollups, slices
@@ -121,72 +120,68 @@ def past_summed(store: Store, asked: Asked, prices: PriceList) -> list[Used]:
 
 def past_summed_for(store: Store, asked: Asked, lists: Sequence[PriceList]) -> list[list[Used]]:
     """Return what ``past_summed`` does for each of several lists; read once for those alike."""
-    cut = spans(None, *extent(store, asked.since, asked.until), asked.zone)
-    read: dict[tuple[int, ...], list[Used]] = {}
-    for sizes in {_sizes(prices, cut) for prices in lists}:
-        read[sizes] = _summed(store, asked, cut, sizes)
-    return [read[_sizes(prices, cut)] for prices in lists]
+    range_us = extent(store, asked.since, asked.until)
+    cuts = [_cut(prices, *range_us) for prices in lists]
+    read = {cut: _summed(store, asked, cut) for cut in dict.fromkeys(cuts)}
+    return [read[cut] for cut in cuts]
 
 
-def _summed(store: Store, asked: Asked, cut: Sequence[Span], sizes: Sequence[int]) -> list[Used]:
-    found = cover(store, asked, cut, sizes)
+def _cut(prices: PriceList, begin: int, end: int) -> tuple[Span, ...]:
+    """Return the spans of a range within which a price stays as it is.
+
+    As entries are priced by their quarter's beginning, a change counts from the next quarter on.
+    """
+    if begin >= end:
+        return ()
+    edges = {-(-microseconds(at) // QUARTER_US) * QUARTER_US
+             for at in prices.changes(moment(begin - begin % QUARTER_US), moment(end))}  # fmt: skip
+    inner = sorted(at for at in edges if begin < at < end)
+    return tuple(Span("", since, until) for since, until in pairwise([begin, *inner, end]))
+
+
+def _summed(store: Store, asked: Asked, cut: Sequence[Span]) -> list[Used]:
+    found = cover(store, asked, cut)
     refuse_removed(store, found)
     sums: dict[int, list[int]] = defaultdict(lambda: [0] * (len(_SUMMED) + 1))
     for engine in store.parts(asked.since, asked.until) if found else ():
         with snapshot(engine) as connection:
-            for query, uses in _quarters(found, asked.where, engine.dialect.name):
-                for quarter, number, attempts, *parts in connection.execute(query):
-                    sign = sum(sign for _, sign in uses[number])
+            for query, uses in _stretches(found, asked.where, engine.dialect.name):
+                for number, attempts, *parts in connection.execute(query):
                     pairs = zip(parts[::2], parts[1::2], strict=True)
                     read = (int(attempts), *(int(high) * PART + int(low) for high, low in pairs))
-                    known = sums[int(quarter)]
-                    sums[int(quarter)] = [
-                        old + sign * new for old, new in zip(known, read, strict=True)
-                    ]
+                    for span, sign in uses[number]:
+                        known = sums[span]
+                        sums[span] = [
+                            old + sign * new for old, new in zip(known, read, strict=True)
+                        ]
     return [
-        Used(quarter, 0, attempts, searches, tuple(tokens))
-        for quarter, (attempts, searches, *tokens) in sorted(sums.items())
+        Used(cut[span].begin // QUARTER_US, 0, attempts, searches, tuple(tokens))
+        for span, (attempts, searches, *tokens) in sorted(sums.items())
         if attempts or searches or any(tokens)
     ]
 
 
-def _sizes(prices: PriceList, cut: Sequence[Span]) -> tuple[int, ...]:
-    """Return the longest rollups within which no price changes."""
-    at = moment(cut[0].begin) if cut else datetime.now(UTC)
-    changes = turns((applies for applies, _ in prices.bands), at)
-    if any(turn.minute for turn in changes):
-        return (QUARTER_S,)
-    # A rate of exchange may be from any hour on.
-    by_hour = any(turn.hour for turn in changes) or any(
-        one.currency != USD for _, one in prices.bands
-    )
-    return SIZES[1:] if by_hour else SIZES
-
-
-def _quarters(
+def _stretches(
     found: Sequence[Piece], where: Where, dialect: str
 ) -> Iterator[tuple[Select[Any], Sequence[Uses]]]:
-    """Give one query for each size of rollup, and for entries: sums by when they begin.
-
-    And what each stretch, which they are by too, is for.
-    """
+    """Give one query for each size of rollup, and for entries, and what each stretch is for."""
     for size, own in stretches(found).items():
         times = timetable(list(own), SECOND_US if size else 1, dialect)
         if size:
             joined, _ = of_slices(size, times, ("purpose",), where)
             bounds = [slices.c.purpose.in_(OWN), *conditions(where, slices)]
             of: dict[str, ColumnElement[Any]] = {name: rollups.c[name] for name in FIGURES}
-            quarter = rollups.c.at // QUARTER_S
         else:
             at = table.c.at_us
             joined = times.join(table, (at >= times.c.begun) & (at < times.c.ended))
-            bounds = [table.c.purpose.in_(OWN), *conditions(where, table)]
+            near = (and_(at >= begin, at < end) for begin, end in own)
+            # Said once more as plain bounds, as `sums` does.
+            bounds = [table.c.purpose.in_(OWN), or_(*near), *conditions(where, table)]
             of = dict(zip(FIGURES, figures(), strict=True))
-            quarter = at // QUARTER_US
         parts = [of[f"{name}_{part}"] for name in _SUMMED for part in ("high", "low")]
         columns = [func.sum(column) for column in (of["attempts"], *parts)]
-        query = select(quarter.label("quarter"), times.c.number, *columns).select_from(joined)
-        yield query.where(*bounds).group_by("quarter", times.c.number), list(own.values())
+        query = select(times.c.number, *columns).select_from(joined)
+        yield query.where(*bounds).group_by(times.c.number), list(own.values())
 
 
 def _counted(condition: ColumnElement[bool]) -> ColumnElement[int]:

@@ -77,6 +77,21 @@ class PriceList:
         day = self._day(utc.date())
         return day.possible[bisect_right(day.starts, utc) - 1]
 
+    def changes(self, since: datetime, until: datetime) -> list[datetime]:
+        """Return every moment after ``since`` and before ``until`` at which the price changes."""
+        if self._only is not None or not self.bands:
+            return []
+        first, last = _utc(since), _utc(until)
+        found: list[datetime] = []
+        held = self.at(first)
+        for ahead in range((last.date() - first.date()).days + 1):
+            day = self._day(first.date() + timedelta(days=ahead))
+            for start, price in zip(day.starts, day.prices, strict=True):
+                if first < start < last and price != held:
+                    found.append(start)
+                    held = price
+        return found
+
     def about(self, when: datetime) -> list[Price | None]:
         """Return every price that a call can have which is held at ``when``, None among them."""
         if self._only is not None or not self.bands:

@@ -16,6 +16,7 @@ from billing.sums import SpendRow
 from gateway import admin_budgets
 from gateway.dashboard import accounts, budgets, key_lines
 from gateway.dashboard.accounts import HomeLine, PlanLine
+from gateway.dashboard.charts import NUMBERS
 from gateway.dashboard.group_lines import group_lines
 from gateway.dashboard.page import View, shown
 from gateway.errors import Refusal
@@ -99,7 +100,7 @@ async def keys_and_budgets(view: View) -> Response:
 def _read(view: View, store: Store) -> Read:
     """Read everything of the ledger but users. In a thread. Raises ``StoreError``."""
     since, until, zone = view.span.since, view.span.until, view.house.books.zone
-    rows, total = reports.grouped(store, Asked(WAYS, since, until, zone))
+    rows, total = reports.grouped(store, Asked(WAYS, since, until, zone), NUMBERS)
     plans: list[PlanLine] = []
     at_home: list[HomeLine] = []
     if since < view.now:
@@ -113,7 +114,7 @@ async def _users(view: View) -> tuple[list[SpendRow], str]:
     """Return sums by user, or why there are none: clients may name more than a report holds."""
     asked = Asked(("user",), view.span.since, view.span.until, view.house.books.zone)
     try:
-        rows, _ = await view.house.books.read(lambda store: reports.grouped(store, asked))
+        rows, _ = await view.house.books.read(lambda store: reports.grouped(store, asked, NUMBERS))
     except Refusal as refusal:
         if refusal.code != "invalid_request":
             raise

@@ -49,6 +49,14 @@ BANDED = PriceList(
 HALF_HOURS = PriceList(
     ((ALWAYS, PRICE), (Applies(weekdays=frozenset({1}), zone=INDIA), PRICE.times(Decimal(3))))
 )
+# From a moment on that no quarter of an hour begins with.
+ODD = PriceList(
+    (
+        (ALWAYS, PRICE),
+        (Applies(since=datetime(2025, 11, 27, 9, 7, tzinfo=UTC)), PRICE.times(Decimal(5))),
+        (Applies(since=datetime(2025, 11, 29, 9, 15, tzinfo=UTC)), PRICE.times(Decimal(7))),
+    )
+)
 PRICED = {"there": {"catalog": "mistral", "api_key": "x",
                     "prices": {"big": {"input": 4, "output": 8, "cached_read": 1}}}}  # fmt: skip
 
@@ -64,7 +72,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
     rollups_agree(url)
 
 
-@pytest.mark.parametrize("prices", [STEADY, BANDED, HALF_HOURS])
+@pytest.mark.parametrize("prices", [STEADY, BANDED, HALF_HOURS, ODD])
 @pytest.mark.parametrize("where", [{}, {"user": ["ada"]}, {"tag": ["a"]}, {"session": ["s1"]}])
 def test_sums_of_rollups_are_priced_as_entries_are(
     prices: PriceList, where: dict[str, list[str]], store: Store
