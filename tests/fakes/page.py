@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 
 import httpx
 
+from billing.ledger import Entry
+from gateway.periods import first_and_last_day, midnight
 from tests.fakes.house import FakeHouse
 
 VOID = {"meta", "link", "br", "rect", "img", "input"}
@@ -111,3 +114,10 @@ async def page(made: FakeHouse, path: str = "", key: str = "", **headers: str) -
     answer = await get(made, path, key, **headers)
     assert answer.status_code == 200, answer.text
     return Page(answer.text)
+
+
+def of_period(entries: list[Entry], period: str) -> list[Entry]:
+    """Return the entries of a period, by their own times."""
+    first, last = first_and_last_day(period, datetime.now(UTC))
+    since, until = midnight(first, UTC), midnight(last + timedelta(days=1), UTC)
+    return [one for one in entries if since.timestamp() <= one.at_us / 1e6 < until.timestamp()]

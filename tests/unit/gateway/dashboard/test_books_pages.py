@@ -20,7 +20,7 @@ from gateway.errors import Refusal
 from gateway.periods import first_and_last_day, midnight
 from tests.fakes import seeded
 from tests.fakes.house import FakeHouse, ago_us, house
-from tests.fakes.page import HOSTILE, Page, browser, get, page
+from tests.fakes.page import HOSTILE, Page, browser, get, of_period, page
 from tests.unit.billing.samples import an_entry
 
 COUNT = 4_000
@@ -41,13 +41,6 @@ def home(tmp_path: Path) -> Iterator[FakeHouse]:
     """A gateway of one machine, whose ledger is empty."""
     with house(tmp_path) as made:
         yield made
-
-
-def of_period(entries: list[Entry], period: str) -> list[Entry]:
-    """Return the entries of a period, by their own times."""
-    first, last = first_and_last_day(period, datetime.now(UTC))
-    since, until = midnight(first, UTC), midnight(last + timedelta(days=1), UTC)
-    return [one for one in entries if since.timestamp() <= one.at_us / 1e6 < until.timestamp()]
 
 
 def grouped(entries: list[Entry], key: Key) -> dict[tuple[str, ...], list[Entry]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,6 @@ from gateway.dashboard import page as pages
 from gateway.dashboard.library import STATIC
 from gateway.dashboard.regions import region
 from gateway.dashboard.words import LANGUAGES
-from gateway.periods import first_and_last_day, midnight
 from tests.fakes.house import (
     ADMIN_KEY,
     CLIENT_KEY,
@@ -33,7 +31,7 @@ from tests.fakes.house import (
     house,
     some_entries,
 )
-from tests.fakes.page import HOSTILE, Page, browser, get, page
+from tests.fakes.page import HOSTILE, Page, browser, get, of_period, page
 from tests.unit.billing.samples import an_entry
 
 
@@ -42,13 +40,6 @@ def home(tmp_path: Path) -> Iterator[FakeHouse]:
     """A gateway of one machine: no keys, no admin key."""
     with house(tmp_path) as made:
         yield made
-
-
-def of_period(entries: list[Entry], period: str) -> list[Entry]:
-    """Return the entries of a period, by their own times."""
-    first, last = first_and_last_day(period, datetime.now(UTC))
-    since, until = midnight(first, UTC), midnight(last + timedelta(days=1), UTC)
-    return [one for one in entries if since.timestamp() <= one.at_us / 1e6 < until.timestamp()]
 
 
 def spent(entries: list[Entry]) -> str:
