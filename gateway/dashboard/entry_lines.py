@@ -48,6 +48,8 @@ def _line(entry: Entry, decimals: int, zone: tzinfo, t: Words) -> EntryLine:
 
 
 def _details(entry: Entry, t: Words) -> Iterator[str]:
+    if entry.attempt > 1:
+        yield t("entry.attempt", number=str(entry.attempt))
     if entry.purpose in PURPOSES:
         yield t(f"purpose.{entry.purpose}")
     if entry.verdict:

@@ -95,6 +95,8 @@ async def overview(view: View) -> Response:
     except Refusal as refusal:
         # The rest of the page needs no ledger, and is wanted most when something is wrong.
         fault = refusal.message
+    if read is not None and "show" not in view.given and not read.total.most_pico:
+        show = "tokens"  # where nothing cost anything there is no cost to draw
     standings, away = await _standings(view)
     is_new = read is not None and not read.newest
     page: dict[str, object] = {

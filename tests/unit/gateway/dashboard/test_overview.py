@@ -102,9 +102,9 @@ async def test_a_spend_of_nothing_draws_no_bars_of_money(home: FakeHouse) -> Non
     home.keep(an_entry(1, at_us=ago_us(0), cost_pico=0))
     shown = await page(home)
     assert shown.said("spent") == "$0"
-    assert "figure" not in shown.tags
     assert "every entry priced and counted" in shown.text
-    assert "figure" in (await page(home, "?show=tokens")).tags
+    assert "Tokens over time" in shown.text
+    assert "figure" not in (await page(home, "?show=cost")).tags
 
 
 async def test_an_unknown_cost_is_no_zero(home: FakeHouse) -> None:
@@ -200,7 +200,7 @@ async def test_entries_say_why_a_host_was_asked(home: FakeHouse) -> None:
                  provider="mistral"),
     )  # fmt: skip
     shown = await page(home)
-    assert "hedged second attempt; chat to messages" in shown.text
+    assert "attempt 2; hedged second attempt; chat to messages" in shown.text
     assert "copy for comparison; judged better" in shown.text
     assert shown.values["calls"] == "1"
 
