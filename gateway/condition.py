@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
@@ -12,6 +12,7 @@ from typing import Any
 from gateway.home_load import Queued
 from gateway.house import House
 from gateway.told import configured_models, share
+from providers.limits_left import LimitLeft, limits_left
 from routing.health import RouteHealth, Snapshot
 from routing.outlook import Blocked
 from routing.route import Route
@@ -30,17 +31,28 @@ class RouteNow:
 
 
 @dataclass(frozen=True, slots=True)
+class Room:
+    """How much of its limits the host of one quota group said was left, ``ago_s`` seconds ago."""
+
+    group: str
+    ago_s: float
+    limits: tuple[LimitLeft, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Condition:
     """One provider at one moment. ``cooling`` leads from quota groups of its keys to seconds left.
 
     ``routes`` are those that the config names, then others that were asked or are not well.
     ``windows`` are those of its plan that are counted here; ``queue`` None: not looked after.
+    ``rooms`` are what its host said is left of rate limits; none where it says nothing.
     """
 
     routes: tuple[RouteNow, ...]
     cooling: Mapping[str, float]
     windows: tuple[Used, ...]
     queue: Queued | None
+    rooms: tuple[Room, ...] = ()
 
 
 def conditions(house: House) -> dict[str, Condition]:
@@ -67,7 +79,16 @@ def _condition(house: House, snapshot: Snapshot, provider: str, heard: Sequence[
         cooling={group: snapshot.cooling[group] for group in groups & snapshot.cooling.keys()},
         windows=house.windows.of(provider),
         queue=house.home_load.queue(routes[0]) if routes else None,
+        rooms=tuple(_rooms(snapshot, sorted(groups))),
     )
+
+
+def _rooms(snapshot: Snapshot, groups: Iterable[str]) -> Iterator[Room]:
+    for group in groups:
+        ago_s, headers = snapshot.told.get(group, (0.0, {}))
+        limits = limits_left(headers)
+        if limits:
+            yield Room(group, ago_s, tuple(limits))
 
 
 def _now(house: House, snapshot: Snapshot, route: Route) -> RouteNow:
@@ -85,6 +106,22 @@ def told(found: Condition) -> dict[str, Any]:
             for group, left in sorted(found.cooling.items())
         ],
         "windows": [told_window(used) for used in found.windows],
+        "limits": [
+            {
+                "group": room.group,
+                "ago_s": ceil(room.ago_s),
+                "left": [
+                    {
+                        "kind": one.kind or None,
+                        "left": one.left,
+                        "most": one.most,
+                        "resets_in_s": one.resets_s if one.resets_s is None else ceil(one.resets_s),
+                    }
+                    for one in room.limits
+                ],
+            }
+            for room in found.rooms
+        ],
         "queue": queue
         and {
             "running": queue.running,

@@ -94,10 +94,15 @@ class RouteHealth:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """All that is known at one moment; ``cooling`` leads from a quota group to seconds left."""
+    """All that is known at one moment; ``cooling`` leads from a quota group to seconds left.
+
+    ``told`` leads from a quota group to how many seconds ago its host last told of limits, and the
+    headers in which it did.
+    """
 
     routes: Mapping[str, RouteHealth]
     cooling: Mapping[str, float]
+    told: Mapping[str, tuple[float, Mapping[str, str]]] = field(default_factory=dict)
 
 
 class Health:
@@ -119,6 +124,7 @@ class Health:
         # Those of them whose breaker is not closed or whose host asked for rest: mostly none.
         self._down: dict[str, _Known] = {}
         self._groups: dict[str, _Cooling] = {}
+        self._told: dict[str, tuple[float, Mapping[str, str]]] = {}
         self._used: dict[tuple[str, int], int] = {}
         self._uses = 0
 
@@ -267,10 +273,17 @@ class Health:
             known.breaker.gone()
 
     def told(self, route: Route, endpoint: Endpoint, headers: Mapping[str, str]) -> None:
-        """Look at the limits in the headers of a good answer: a used-up one cools its group."""
+        """Look at the limits in the headers of a good answer: a used-up one cools its group.
+
+        They are kept as they came, for whoever asks how much is left: the last ones of each group.
+        """
+        group, now = route.quota(endpoint), self._clock()
+        if group not in self._told and len(self._told) >= KEPT_MOST:
+            del self._told[next(iter(self._told))]
+        self._told[group] = now, headers
         wait = spent_for(headers)
         if wait:
-            self._cool(route.quota(endpoint), ErrorKind.RATE_LIMITED, wait, self._clock())
+            self._cool(group, ErrorKind.RATE_LIMITED, wait, now)
 
     def snapshot(self) -> Snapshot:
         """Return what is known, for metrics and the dashboard."""
@@ -281,7 +294,8 @@ class Health:
             rate = bad / (good + bad) if good + bad else 0.0
             routes[name] = RouteHealth(known.breaker.state, good + bad, rate)
         left = {name: found.until - now for name, found in self._groups.items()}
-        return Snapshot(routes, {name: seconds for name, seconds in left.items() if seconds > 0})
+        told = {group: (now - at, headers) for group, (at, headers) in self._told.items()}
+        return Snapshot(routes, {name: s for name, s in left.items() if s > 0}, told)
 
     # How long each thing lasts.
 

@@ -11,7 +11,7 @@ from billing.money import half_even
 from billing.sums import Names, SpendRow
 from billing.waits import PERCENTS, Waits
 from gateway import freshness, told
-from gateway.condition import Condition, RouteNow, conditions
+from gateway.condition import Condition, Room, RouteNow, conditions
 from gateway.dashboard.fact_lines import FactCell, FactLine, ModelFacts, cell, of_model, of_provider
 from gateway.dashboard.figures import percent
 from gateway.dashboard.lasting import lasting, took
@@ -258,7 +258,24 @@ def _limits(owner: Provider, now: Condition, t: Words) -> Iterator[str]:
     if keys > 1:
         yield t("headroom.keys", n=keys)
     yield t(f"headroom.per_{owner.host.limits_per or 'unknown'}")
-    yield t("headroom.remaining_unknown")
+    for room in now.rooms:
+        yield _room(room, t)
+    if not now.rooms:
+        yield t("headroom.remaining_unknown")
+
+
+def _room(room: Room, t: Words) -> str:
+    """Return what a host said is left of one quota group's limits."""
+    told = []
+    for one in room.limits:
+        kind = t(f"headroom.kind_{one.kind.replace('-', '_') or 'unsaid'}")
+        key = "headroom.left" if one.most is None else "headroom.left_of"
+        words = t(key, left=one.left, most=one.most or 0, kind=kind)
+        if one.resets_s:
+            words += t("headroom.resets", span=lasting(one.resets_s, t))
+        told.append(words)
+    group = "" if room.group.startswith(_UNNAMED) else f"{room.group}: "
+    return f"{group}{'; '.join(told)} {t('headroom.said', ago=lasting(room.ago_s, t))}"
 
 
 def _queue(now: Condition, t: Words) -> str:

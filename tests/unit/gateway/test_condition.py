@@ -65,6 +65,7 @@ async def test_of_what_was_never_asked_nothing_is_wrong(home: FakeHouse) -> None
         ],
         "cooling": [],
         "windows": [],
+        "limits": [],
         "queue": None,
     }  # fmt: skip
     assert now["desk"]["queue"] == {"running": 0, "waiting": 0, "wait_s": 0}

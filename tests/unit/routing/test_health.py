@@ -261,6 +261,21 @@ def test_tables_are_bounded_and_forget_nobody_in_trouble(
     assert len(health.snapshot().cooling) <= 8
 
 
+def test_the_last_word_on_limits_is_kept_for_each_group(
+    health: Health, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rooms, "KEPT_MOST", 8)
+    for number in range(20):
+        one = route(f"c/{number}", f"c{number}")
+        health.told(one, one.endpoint, {"x-ratelimit-remaining-tokens": "5"})
+        health.told(one, one.endpoint, {"x-ratelimit-remaining-tokens": str(number + 1)})
+    clock.now += 3
+    told = health.snapshot().told
+    assert len(told) == 8
+    last = route("c/19", "c19")
+    assert told[last.quota(last.endpoint)] == (3, {"x-ratelimit-remaining-tokens": "20"})
+
+
 def test_names_and_not_objects_carry_it_through_a_reload(health: Health) -> None:
     before = route("a/m", "g")
     health.bad(before, before.endpoint, fault(K.RATE_LIMITED, 9))

@@ -30,7 +30,7 @@ from providers.usage import Usage
 from routing.window_count import Amounts
 from routing.windows import Used
 from tests.fakes.house import ADMIN_KEY, CONFIG, HOST_KEY, FakeHouse, a_key, ago_us, house
-from tests.fakes.page import HOSTILE, Page, get, page
+from tests.fakes.page import HOSTILE, Page, browser, get, page
 from tests.unit.billing.samples import an_entry
 from tests.unit.gateway.test_freshness import OVERLAY
 
@@ -203,6 +203,32 @@ async def test_cooling_keys_are_shown_and_no_remaining_count_is_guessed(home: Fa
     assert "one key's limit is used up: it is left alone for another 5 min" in shown.text
     assert "2 keys, each with its own" in shown.text
     assert "quota:" not in shown.text
+
+
+LIMITS = {
+    "x-ratelimit-remaining-tokens": "1200",
+    "x-ratelimit-limit-tokens": "40000",
+    "x-ratelimit-reset-tokens": "90s",
+    "x-ratelimit-remaining-requests": "59",
+}
+
+
+async def test_what_hosts_say_is_left_of_their_limits_is_shown(home: FakeHouse) -> None:
+    route = home.setup.route(FAR)
+    home.health.told(route, route.endpoints[0], LIMITS)
+    shown = await page(home, PATH)
+    said = "59 requests left; 1,200 of 40,000 tokens left, all again after 90 s (its host, "
+    assert said in shown.text
+    async with browser(home) as asking:
+        found = (await asking.get("/api/providers")).json()["providers"]
+    (room,) = next(one for one in found if one["name"] == "mistral")["now"]["limits"]
+    assert room["left"] == [
+        {"kind": "requests", "left": 59, "most": None, "resets_in_s": None},
+        {"kind": "tokens", "left": 1200, "most": 40000, "resets_in_s": 90},
+    ]
+    # The next answer says something new of the same keys.
+    home.health.told(route, route.endpoints[0], {**LIMITS, "x-ratelimit-remaining-tokens": "7"})
+    assert "7 of 40,000 tokens left" in (await page(home, PATH)).text
 
 
 async def test_windows_and_the_queue_at_home_are_shown(home: FakeHouse) -> None:
