@@ -26,6 +26,8 @@ from gateway.periods import PERIODS
 # Rows on the page; the files for spreadsheets have all that a report gives.
 ROWS_MAX = 200
 USUAL = "provider"
+# The parameters that say what a report is by.
+BY = ("by", "and", "third")
 GRAIN_OR_NONE = ("", *GRAINS)
 # What is shown of the sums, and no more: fewer numbers are read faster.
 NUMBERS = (*charts.NUMBERS, "failed", "tokens_cached")
@@ -58,9 +60,11 @@ class Read:
 
 
 @router.get("/dashboard/explore")
-@shown("explore", "by", "and", "grain", "show", "compare", "field", "value", filtered=True)
+@shown("explore", *BY, "grain", "show", "compare", "field", "value", filtered=True)
 async def explore(view: View) -> Response:
-    """Show a report; ``?by=`` and ``and`` are what it is by, ``grain`` a time, ``compare`` 1.
+    """Show a report; ``?by=``, ``and`` and ``third`` are what it is by, ``grain`` a time.
+
+    ``compare=1`` sets the time before beside it.
 
     ``field`` and ``value`` add a filter: the browser is sent to the address that has it.
     """
@@ -77,8 +81,8 @@ async def explore(view: View) -> Response:
     names = (*((grain,) if grain else ()), *by)
     page: dict[str, object] = {
         "fault": fault,
+        "chosen": dict(zip(BY, (*by, "", ""), strict=False)),
         "by": by[0],
-        "and_": by[1] if len(by) > 1 else "",
         "grain": grain,
         "show": show,
         "compare": bool(view.given.get("compare")),
@@ -98,9 +102,9 @@ async def explore(view: View) -> Response:
 
 
 def _dimensions(view: View) -> tuple[str, ...]:
-    first = _one_of(view, "by", (USUAL, *DIMENSIONS))
-    second = _one_of(view, "and", ("", *DIMENSIONS))
-    return (first, second) if second and second != first else (first,)
+    first = _one_of(view, BY[0], (USUAL, *DIMENSIONS))
+    others = [_one_of(view, name, ("", *DIMENSIONS)) for name in BY[1:]]
+    return tuple(dict.fromkeys(filter(None, (first, *others))))
 
 
 def _one_of(view: View, name: str, known: Sequence[str]) -> str:

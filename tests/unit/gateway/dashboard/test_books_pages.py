@@ -127,6 +127,18 @@ async def test_a_filter_is_added_to_the_address(lively: tuple[FakeHouse, list[En
         assert wrong.status_code == 400
 
 
+async def test_sums_by_three_things_at_once(lively: tuple[FakeHouse, list[Entry]]) -> None:
+    made, entries = lively
+    shown = await page(made, "/explore?by=team&and=label&third=provider&period=30d")
+    own = of_period(entries, "30d")
+    groups = grouped(own, lambda entry: (entry.team, entry.label, entry.provider))
+    rows = [row for row in shown.rows if "attempts" in row and row["id"] != "total"]
+    assert sorted((row[""], *said(row).values()) for row in rows) == sorted(
+        (team, *numbers(of).values()) for (team, _, _), of in groups.items()
+    )
+    assert "entrepot spend --by team,label,provider" in shown.text
+
+
 async def test_each_day_adds_up_to_the_whole(lively: tuple[FakeHouse, list[Entry]]) -> None:
     made, entries = lively
     shown = await page(made, "/explore?by=team&grain=day&period=7d")
