@@ -62,11 +62,12 @@ class Waited:
     exact: bool
 
 
-def waited(store: Store, asked: Asked) -> Waited | None:
+def waited(store: Store, asked: Asked, *, also: int = 0) -> Waited | None:
     """Return the percentiles of a report's groups; None where they cannot be known.
 
     That is where there are more than ``EXACT_MAX`` attempts, and the report is by more than
-    ``KNOWN_BY`` and time. Raises ``StoreError``.
+    ``KNOWN_BY`` and time. With ``also`` those of the groups by so many first names stand beside
+    them, read in one go. Raises ``StoreError``.
     """
     cut = spans(asked.grain, *extent(store, asked.since, asked.until), asked.zone)
     exact = _attempts(store, asked, cut) <= EXACT_MAX
@@ -76,7 +77,9 @@ def waited(store: Store, asked: Asked) -> Waited | None:
     whole: dict[str, Times] = {what: Counter() for what in _WHATS}
     for names, what, took_ms, n in (_one_by_one if exact else _by_hour)(store, asked, cut):
         whole[what][took_ms] += n
-        for name in names:
+        # An attempt with several tags is in each of their groups, and in a wider one once.
+        wider = dict.fromkeys(name[:also] for name in names) if also else ()
+        for name in (*names, *wider):
             if (name, what) not in groups and len(groups) >= GROUPS_MAX:
                 raise ValueError(f"that is more than {GROUPS_MAX} groups")
             groups.setdefault((name, what), Counter())[took_ms] += n

@@ -92,22 +92,20 @@ class ProviderLine:
 
 @dataclass(frozen=True, slots=True)
 class Busy:
-    """What the ledger says of a time. Waits are None where they cannot be known.
+    """What the ledger says of a time, by ``(provider,)`` and by ``(provider, model)``.
 
-    ``sums`` are of everything and of clients' answers alone, by ``(provider,)`` and by
-    ``(provider, model)``, the dearest first. ``is_exact``: waits are no middles of buckets.
+    ``sums`` are of everything and of clients' answers alone, the dearest first; ``waits`` None:
+    they cannot be known. ``is_exact``: waits are no middles of buckets.
     """
 
     sums: Mapping[Names, tuple[SpendRow, SpendRow]] = field(default_factory=dict)
-    by_model: Mapping[Names, Waits] | None = None
-    by_provider: Mapping[Names, Waits] | None = None
+    waits: Mapping[Names, Waits] | None = None
     is_exact: bool = True
 
     def of(self, *names: str) -> Served:
         """Return what a provider, or one model there, did."""
         whole, answering = self.sums.get(names, (SpendRow(), SpendRow()))
-        waits = self.by_provider if len(names) == 1 else self.by_model
-        found = waits.get(names) if waits is not None else None
+        found = self.waits.get(names) if self.waits is not None else None
         return Served(
             whole,
             percent(whole.failed, whole.attempts),

@@ -89,16 +89,15 @@ def _read(view: View, routes: list[Offer], store: Store) -> Read:
     """Read everything of the ledger. In a thread. Raises ``StoreError``."""
     since, until, zone = view.span.since, view.span.until, view.house.books.zone
     rows, _ = reports.grouped(store, Asked(WAYS, since, until, zone), NUMBERS)
-    of_models = waits.waited(store, Asked(WAYS[:2], since, until, zone))
-    of_providers = waits.waited(store, Asked(WAYS[:1], since, until, zone))
+    # By provider and model, and by provider alone.
+    waited = waits.waited(store, Asked(WAYS[:2], since, until, zone), also=1)
     entries = pages.page(store, LOOKED_AT, None, since, until)
     answers = _answers(entries, zone)
     return Read(
         busy=Busy(
             provider_lines.added_up(rows),
-            of_models.rows if of_models is not None else None,
-            of_providers.rows if of_providers is not None else None,
-            is_exact=of_models is None or of_models.exact,
+            waited.rows if waited is not None else None,
+            is_exact=waited is None or waited.exact,
         ),
         mean=price_lines.typical(rows, WAYS.index("purpose")),
         offers=offers.all_priced(view.house.setup, routes),

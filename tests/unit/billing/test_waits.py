@@ -79,3 +79,24 @@ def test_many_attempts_give_percentiles_within_the_precision(
 def test_the_middle_of_a_bucket_lies_in_it_and_is_near_all_of_it() -> None:
     for ms in [*range(1, 5_000), 10**6, 10**7 + 3]:
         assert abs(middle(bucket_of(ms)) - ms) <= 0.091 * ms + 0.5
+
+
+@pytest.mark.parametrize("limit", [50_000, 0])
+def test_wider_groups_are_read_in_one_go(
+    store: Store, monkeypatch: pytest.MonkeyPatch, limit: int
+) -> None:
+    store.insert(
+        [
+            an_entry(n, provider=f"p{n % 2}", model=f"m{n % 3}", first_content_ms=n, total_ms=9 * n)
+            for n in range(200)
+        ]
+    )
+    monkeypatch.setattr(waits, "EXACT_MAX", limit)
+    both = waits.waited(store, Asked(("provider", "model")), also=1)
+    models = waits.waited(store, Asked(("provider", "model")))
+    providers = waits.waited(store, Asked(("provider",)))
+    assert both is not None
+    assert models is not None
+    assert providers is not None
+    assert both.rows == {**models.rows, **providers.rows}
+    assert both.total == models.total == providers.total
