@@ -54,7 +54,8 @@ def reports(
     """
     owners = {name: one for name, one in setup.providers.items() if one.host.plan is not None}
     hours: dict[str, list[Hour]] = {name: [] for name in owners}
-    if store is not None:
+    # Without a plan there is nothing to look for, in however many hours.
+    if store is not None and owners:
         for hour in plan_use.by_hour(store, owners, *span):
             hours[hour.provider].append(hour)
     zone = setup.config.server.zone
