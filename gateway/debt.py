@@ -98,9 +98,10 @@ class Debt:
 
     def release(self, key: str, most: int) -> None:
         """Give back what ``take`` held."""
-        self._held[key] -= most
-        if not self._held[key]:
-            del self._held[key]
+        # Of several calls that can cost nothing the first to end has taken the key away.
+        left = self._held.pop(key, 0) - most
+        if left:
+            self._held[key] = left
 
     def owe(self, key: str, pico: int | None, reason: Reason) -> None:
         """Add what was spent and could not be written, or counted; None: nobody knows how much."""

@@ -15,7 +15,7 @@ from tests.source_tree import ROOT
 
 pytestmark = pytest.mark.browser
 
-SIZE = (1280, 860)
+SIZE = (1440, 1060)
 PICTURES = {
     "overview": "/dashboard?period=30d",
     "flows": "/dashboard/flows?period=30d",

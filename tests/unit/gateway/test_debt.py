@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gateway.config_file import read
@@ -25,6 +25,7 @@ STEPS = st.lists(
 )
 
 
+@example(most=1, of_alice=0, steps=[("take", "ci", 0, False), ("take", "ci", 0, False)])
 @given(most=st.integers(1, 200), of_alice=st.integers(0, 200), steps=STEPS)
 def test_calls_are_let_in_within_the_debt(
     most: int, of_alice: int, steps: list[tuple[str, str, int, bool]]
