@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -65,18 +65,6 @@ def flows(store: Store, asked: Asked) -> list[FlowRow]:
     if len(made) > ROWS_MAX:
         raise ValueError(f"more than {ROWS_MAX} flows; a shorter time or fewer dimensions would do")
     return made
-
-
-def folded(rows: Iterable[SpendRow], by: Sequence[str]) -> list[FlowRow]:
-    """Return flows by ``WAY`` alone from sums by ``by``, which has them; without their times."""
-    places = [by.index(name) for name in WAY]
-    ways: dict[tuple[str, ...], SpendRow] = {}
-    for row in rows:
-        names = tuple(row.names[at] for at in places)
-        ways.setdefault(names, SpendRow(names)).add(row)
-    sent = [row for row in ways.values() if row.attempts > row.unsent]
-    sent.sort(key=lambda row: (-row.tokens, row.names))
-    return [_flow(Asked(WAY), row.names, row, "", None, None) for row in sent]
 
 
 def _clipped(

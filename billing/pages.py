@@ -86,7 +86,7 @@ def search(
     if "session" in where or not (where or failed):
         return page(store, n, before, since, until, where, failed=failed)
     found: list[Entry] = []
-    end = min(until, moment(before[0]) + _ONE_US) if before is not None else until
+    end = _until(before, until) or until
     for day in _buckets(store, DAY_S, since, end, where, failed=failed):
         close = max(since, day), min(end, day + timedelta(seconds=DAY_S))
         for quarter in _buckets(store, QUARTER_S, *close, where, failed=failed):

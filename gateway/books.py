@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
 from functools import partial
 from typing import Any, TypeVar
@@ -27,26 +26,7 @@ FLUSH_WITHIN_S = 2.0
 READ_WITHIN_S = 20.0
 # Of the threads that the drain needs too; a report that hangs keeps one of these only.
 READERS_MAX = 2
-# What a page shows of a period beside its days, read at once and added up in each way.
-WAYS = ("provider", "model", *flows.WAY)
-# What its days are drawn from.
-DAY_NUMBERS = (
-    "requests", "attempts", "tokens_in", "tokens_out", "cost_pico", "least_pico", "most_pico",
-    "unbounded",
-)  # fmt: skip
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Overview:
-    """A period's sums in every way that a page shows them, and the newest entries of all."""
-
-    total: SpendRow
-    days: list[SpendRow]
-    providers: list[SpendRow]
-    models: list[SpendRow]
-    flows: list[FlowRow]
-    entries: list[Entry]
 
 
 class Books:
@@ -111,24 +91,6 @@ class Books:
     async def flows(self, asked: Asked) -> list[FlowRow]:
         """Return what label of data went to which operator and place."""
         return await self._read(partial(flows.flows, self._store, asked))
-
-    async def overview(self, since: datetime, until: datetime, count: int) -> Overview:
-        """Return a period's sums, and the ``count`` newest entries of any time."""
-        asked = Asked(WAYS, since, until, self.zone)
-
-        def all_of_it() -> Overview:
-            rows, total = reports.grouped(self._store, asked)
-            days, _ = reports.grouped(self._store, replace(asked, by=("day",)), DAY_NUMBERS)
-            return Overview(
-                total=total,
-                days=days,
-                providers=reports.folded(rows, 0),
-                models=reports.folded(rows, 1),
-                flows=flows.folded(rows, WAYS),
-                entries=pages.last(self._store, count),
-            )
-
-        return await self._read(all_of_it)
 
     async def export(
         self, form: str, since: datetime | None, until: datetime | None, where: Where

@@ -84,7 +84,6 @@ class Shown:
     name: str = ""
     fault: Fault | None = None
     not_kept: str = ""
-    is_fresh: bool = False
 
 
 @router.get("/dashboard/bills")
@@ -124,7 +123,7 @@ async def compare(view: View) -> Response:
         not_kept = fault.strerror or str(fault)
     head = kept_bills.head_of(asked, found, datetime.now(UTC))
     ranked = replace(found, cells=kept_bills.ranked(found.cells))
-    made = Shown(_result(view, head, ranked), name, None, not_kept, is_fresh=True)
+    made = Shown(_result(view, head, ranked), name, None, not_kept)
     return await _page(view, made)
 
 

@@ -33,9 +33,10 @@ NUMBERS = (
 
 @dataclass(frozen=True, slots=True)
 class Before:
-    """The sums of the time before, by time alone, and what to call them."""
+    """The sums of the time before, by time alone, all of its ``times``, and what to call them."""
 
     name: str
+    times: Sequence[str]
     rows: Sequence[SpendRow]
 
 
@@ -80,7 +81,9 @@ def stack(
     ]
     drawn += [_Drawn(others, OTHERS, [rest.get(at) for at in times])] if rest else []
     if before is not None:
-        late = [*before.rows, *[None] * len(times)][: len(times)]
+        sums_then = {row.group: row for row in before.rows}
+        late = [sums_then.get(at) for at in before.times[: len(times)]]
+        late += [None] * (len(times) - len(late))
         drawn.append(_Drawn(before.name, OTHERS, late, is_before=True))
     decimals = places(row.most_pico for one in drawn for row in one.rows if row is not None)
     return spec(

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from urllib.parse import urlencode
 
 from fastapi import APIRouter
 from fastapi.responses import Response
@@ -16,19 +13,16 @@ from billing.calendar_cuts import GRAINS
 from billing.reports import Asked, Report
 from billing.store import Store
 from billing.sums import DIMENSIONS, SpendRow
-from gateway.admin import wrong
 from gateway.dashboard import charts
 from gateway.dashboard.figures import Money, lengths, percent, places, share_of, spent
 from gateway.dashboard.page import View, filtered, shown
-from gateway.errors import Refusal
-from gateway.periods import PERIODS
 
 # Rows on the page; the files for spreadsheets have all that a report gives.
 ROWS_MAX = 200
 USUAL = "provider"
 # The parameters that say what a report is by.
 BY = ("by", "and", "third")
-GRAIN_OR_NONE = ("", *GRAINS)
+MEASURES = tuple(charts.MEASURES)
 # What is shown of the sums, and no more: fewer numbers are read faster.
 NUMBERS = (*charts.NUMBERS, "failed", "tokens_cached")
 
@@ -64,20 +58,17 @@ class Read:
 async def explore(view: View) -> Response:
     """Show a report; ``?by=``, ``and`` and ``third`` are what it is by, ``grain`` a time.
 
-    ``compare=1`` sets the time before beside it.
-
+    ``compare=1`` sets the time before beside it;
     ``field`` and ``value`` add a filter: the browser is sent to the address that has it.
     """
     if "field" in view.given or "value" in view.given:
         return filtered(view)
-    by, grain, show = _dimensions(view), _one_of(view, "grain", GRAIN_OR_NONE), _measure(view)
-    read, fault = None, ""
-    try:
-        read = await view.house.books.read(partial(_read, view, by, grain))
-    except Refusal as refusal:
-        if refusal.code == "invalid_request":
-            raise
-        fault = refusal.message
+    by, grain, show = (
+        _dimensions(view),
+        view.choice("grain", ("", *GRAINS)),
+        view.choice("show", MEASURES),
+    )
+    read, fault = await view.read(partial(_read, view, by, grain))
     names = (*((grain,) if grain else ()), *by)
     page: dict[str, object] = {
         "fault": fault,
@@ -89,12 +80,14 @@ async def explore(view: View) -> Response:
         "names": names,
         "dimensions": tuple(DIMENSIONS),
         "grains": GRAINS,
-        "measures": tuple(charts.MEASURES),
-        "spans": PERIODS,
+        "measures": MEASURES,
         "lines": [],
         "read": read,
-        "files": _files(view, names),
-        "command": _command(view, names),
+        "files": {
+            "groups": view.api("/api/spend", by=",".join(names), format="csv"),
+            "entries": view.api("/api/ledger/export", format="csv"),
+        },
+        "command": view.command("spend", "--by", ",".join(names)),
     }
     if read is not None:
         page |= _shown(view, read, grain, show)
@@ -102,20 +95,9 @@ async def explore(view: View) -> Response:
 
 
 def _dimensions(view: View) -> tuple[str, ...]:
-    first = _one_of(view, BY[0], (USUAL, *DIMENSIONS))
-    others = [_one_of(view, name, ("", *DIMENSIONS)) for name in BY[1:]]
+    first = view.choice(BY[0], (USUAL, *DIMENSIONS))
+    others = [view.choice(name, ("", *DIMENSIONS)) for name in BY[1:]]
     return tuple(dict.fromkeys(filter(None, (first, *others))))
-
-
-def _one_of(view: View, name: str, known: Sequence[str]) -> str:
-    asked = view.given.get(name, known[0])
-    if asked not in known:
-        raise wrong(name, f"must be one of {', '.join(filter(None, dict.fromkeys(known)))}")
-    return asked
-
-
-def _measure(view: View) -> str:
-    return _one_of(view, "show", tuple(charts.MEASURES))
 
 
 def _read(view: View, by: tuple[str, ...], grain: str, store: Store) -> Read:
@@ -169,9 +151,14 @@ def _shown(view: View, read: Read, grain: str, show: str) -> dict[str, object]:
         "before_span": view.span.before(view.now) if before is not None else None,
         "chart": charts.stack(
             read.drawn, times, show, view.t("chart.others"), view.t("chart.nobody"),
-            charts.Before(view.t("explore.before"), read.drawn_before) if before else None,
+            _before(view, read) if before else None,
         ),
     }  # fmt: skip
+
+
+def _before(view: View, read: Read) -> charts.Before:
+    times = view.span.times_before(view.now)
+    return charts.Before(view.t("explore.before"), times, read.drawn_before)
 
 
 def _line(row: SpendRow, before: SpendRow | None, total: SpendRow, decimals: int, bar: int) -> Line:
@@ -188,24 +175,3 @@ def _line(row: SpendRow, before: SpendRow | None, total: SpendRow, decimals: int
         before=spent(before, decimals) if before is not None else None,
         change=share_of(row.cost_pico - before.cost_pico, before.cost_pico) if before else "",
     )
-
-
-def _files(view: View, names: tuple[str, ...]) -> dict[str, str]:
-    """Return where a spreadsheet gets what is shown: the groups, and the single entries."""
-    asked = [("since", view.span.first.isoformat()), ("until", view.span.end.isoformat())]
-    asked += [("where", f"{name}={one}") for name, of in view.where.items() for one in of]
-    groups = urlencode([("by", ",".join(names)), *asked, ("format", "csv")])
-    return {
-        "groups": f"/api/spend?{groups}",
-        "entries": f"/api/ledger/export?{urlencode([*asked, ('format', 'csv')])}",
-    }
-
-
-def _command(view: View, names: tuple[str, ...]) -> str:
-    """Return the command that gives the same on a terminal."""
-    parts = ["entrepot", "spend", "--by", ",".join(names)]
-    parts += ["--since", view.span.first.isoformat(), "--until", view.span.end.isoformat()]
-    for name, of in view.where.items():
-        for one in of:
-            parts += ["--where", f"{name}={one}"]
-    return shlex.join(parts)

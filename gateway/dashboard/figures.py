@@ -67,12 +67,16 @@ def spent(row: SpendRow, decimals: int) -> Money:
     """Return a group's cost, or what it lies between; where nothing of it is known, that alone."""
     if row.unbounded and row.unbounded == row.attempts:
         return Money("unknown", "", row.unbounded)
-    least, most = usd(row.least_pico, decimals), usd(row.most_pico, decimals)
-    exact = usd_text(row.least_pico)
-    if row.least_pico != row.most_pico:
-        exact = f"{exact} – {usd_text(row.most_pico)}"
-    shown = least if least == most else f"{least} – {most}"
-    return Money(shown, f"{exact} USD", row.unbounded)
+    return band(row.least_pico, row.most_pico, decimals, row.unbounded)
+
+
+def band(least_pico: int, most_pico: int, decimals: int, unknown: int = 0) -> Money:
+    """Return what lies between two amounts; one figure where they are the same, or look it."""
+    least, most = usd(least_pico, decimals), usd(most_pico, decimals)
+    exact = usd_text(least_pico)
+    if least_pico != most_pico:
+        exact = f"{exact} – {usd_text(most_pico)}"
+    return Money(least if least == most else f"{least} – {most}", f"{exact} USD", unknown)
 
 
 def percent(part: int, whole: int) -> str:

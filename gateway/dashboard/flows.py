@@ -13,12 +13,10 @@ from billing import reports
 from billing.reports import Asked
 from billing.store import Store
 from billing.sums import SpendRow
-from gateway.admin import wrong
 from gateway.dashboard import charts
 from gateway.dashboard.figures import Money, places, short, spent
 from gateway.dashboard.page import View, shown
 from gateway.dashboard.regions import region
-from gateway.errors import Refusal
 from gateway.setup import Setup
 
 # Where flows may begin.
@@ -54,18 +52,9 @@ class Flow:
 @shown("flows", "start", filtered=True)
 async def flows(view: View) -> Response:
     """Show flows of a time; ``?start=`` is where they begin: team, label or key."""
-    start = view.given.get("start", STARTS[0])
-    if start not in STARTS:
-        raise wrong("start", f"must be one of {', '.join(STARTS)}")
-    rows: list[SpendRow] = []
-    labels: list[str] = []
-    fault = ""
-    try:
-        rows, labels = await view.house.books.read(partial(_read, view, start))
-    except Refusal as refusal:
-        if refusal.code == "invalid_request":
-            raise
-        fault = refusal.message
+    start = view.choice("start", STARTS)
+    read, fault = await view.read(partial(_read, view, start))
+    rows, labels = read or ([], [])
     found = flows_of(rows, view.house.setup)
     drawn = sankey(found, view) if found else None
     return view.render(

@@ -19,7 +19,7 @@ from gateway import admin_budgets, savings
 from gateway.budget_told import whose
 from gateway.dashboard import budgets, charts
 from gateway.dashboard.entry_lines import EntryLine, entry_lines
-from gateway.dashboard.figures import Money, percent, places, spent, usd
+from gateway.dashboard.figures import Money, band, percent, places, spent, usd
 from gateway.dashboard.forecast import PACE_DAYS, Forecast, forecast
 from gateway.dashboard.group_lines import group_lines
 from gateway.dashboard.page import HEADERS, View, shown
@@ -38,7 +38,7 @@ NUMBERS = (
     "cache_lost_tokens", "cache_lost_pico", "cache_lost_unknown",
 )  # fmt: skip
 STACKS = ("provider", "operator", "model", "team", "key")
-# What days need for what was spent,: few numbers are read faster.
+# What days need for what was spent.
 COSTS = ("requests", "attempts", "cost_pico", "least_pico", "most_pico", "unbounded")
 NEWEST, GROUPS, FULLEST, DRAWN_MOST = 8, 8, 5, 200
 
@@ -88,7 +88,7 @@ class Cards:
 @shown("", "by", "show")
 async def overview(view: View) -> Response:
     """Show the first page; ``?by=`` is what its chart is stacked by, ``show`` what it is of."""
-    by, show = _choice(view, "by", STACKS), _choice(view, "show", tuple(charts.MEASURES))
+    by, show = view.choice("by", STACKS), view.choice("show", tuple(charts.MEASURES))
     read, fault = None, ""
     try:
         read = await view.house.books.read(partial(_read, view, by))
@@ -127,13 +127,6 @@ async def live(view: View) -> Response:
     newest = await view.house.books.last(1)
     mark = newest[0].attempt_id if newest else ""
     return JSONResponse({"calls": view.house.in_flight, "newest": mark}, headers=HEADERS)
-
-
-def _choice(view: View, name: str, known: tuple[str, ...]) -> str:
-    asked = view.given.get(name, known[0])
-    if asked not in known:
-        raise Refusal("invalid_request", f"`{name}` must be one of {', '.join(known)}", param=name)
-    return asked
 
 
 def _read(view: View, by: str, store: Store) -> Read:
@@ -176,7 +169,7 @@ def _figures(view: View, read: Read, show: str) -> dict[str, object]:
         "fallbacks": percent(further, calls.requests),
         "in_flight": view.house.in_flight,
         "cached": percent(total.tokens_cached, total.tokens_in),
-        "cache_lost": _lost(view, total),
+        "cache_lost": _lost(total),
         "regions": regions,
         "strips": {of: _strip(regions, of) for of in ("operated_share", "placed_share")},
         "chart": charts.stack(
@@ -221,16 +214,14 @@ def _cards(view: View, read: Read) -> Cards:
 
 
 def _ahead(found: Forecast, decimals: int) -> Money:
-    band = SpendRow(least_pico=found.least_pico, most_pico=found.most_pico, attempts=-1,
-                    unbounded=found.unbounded)  # fmt: skip
-    return spent(band, decimals)
+    return band(found.least_pico, found.most_pico, decimals, found.unbounded)
 
 
-def _lost(view: View, total: SpendRow) -> Money:
+def _lost(total: SpendRow) -> Money:
     """Return what route changes cost in cached tokens."""
     pico, unknown = total.cache_lost_pico, total.cache_lost_unknown
     if unknown and not pico:
-        return Money(view.t("money.unknown"), "", unknown)
+        return Money("unknown", "", unknown)
     return Money(usd(pico, places([pico])), Money.exactly(pico), unknown)
 
 

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Awaitable, Callable, Mapping
+import shlex
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import wraps
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote
+from typing import Any, TypeVar
+from urllib.parse import quote, urlencode
 
 from fastapi import Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from billing.store import Store
 from billing.sums import DIMENSIONS
 from gateway.admin import filters, house_for_admin, parameters, wrong
 from gateway.asked import WHERE_MAX
@@ -67,6 +69,7 @@ def _environment() -> Environment:
 
 
 TEMPLATES = _environment()
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +94,42 @@ class View:
     def address(self) -> str:
         """The page's own path."""
         return path_of(self.here)
+
+    async def read(self, report: Callable[[Store], T]) -> tuple[T | None, str]:
+        """Return what a report says, or None and why the ledger cannot be read now.
+
+        Raises ``Refusal`` for a question that cannot be answered at any time.
+        """
+        try:
+            return await self.house.books.read(report), ""
+        except Refusal as refusal:
+            if refusal.code == "invalid_request":
+                raise
+            return None, refusal.message
+
+    def choice(self, name: str, known: Sequence[str]) -> str:
+        """Return what a parameter chooses of ``known``, else the first. Raises ``Refusal``."""
+        asked = self.given.get(name, known[0])
+        if asked not in known:
+            raise wrong(name, f"must be one of {', '.join(filter(None, dict.fromkeys(known)))}")
+        return asked
+
+    def api(self, path: str, **asked: str) -> str:
+        """Return where the API tells the same time and filters, with what else is asked."""
+        pairs = [("since", self.span.first.isoformat()), ("until", self.span.end.isoformat())]
+        return f"{path}?{urlencode([*asked.items(), *pairs, *self._filters()])}"
+
+    def command(self, *words: str, more: Sequence[str] = ()) -> str:
+        """Return the command that tells the same time and filters on a terminal."""
+        parts = ["entrepot", *words]
+        parts += ["--since", self.span.first.isoformat(), "--until", self.span.end.isoformat()]
+        parts += more
+        for name, value in self._filters():
+            parts += [f"--{name}", value]
+        return shlex.join(parts)
+
+    def _filters(self) -> list[tuple[str, str]]:
+        return [("where", f"{name}={one}") for name, of in self.where.items() for one in of]
 
     def link(self, to: str | None = None, **changes: Any) -> str:
         """Return this page's address with other parameters; of page ``to`` with its time alone.

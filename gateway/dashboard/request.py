@@ -12,7 +12,7 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 
 from billing import past
-from billing.ledger import ANSWERING, CORRECTION, Entry
+from billing.ledger import CORRECTION, Entry
 from billing.sums import SpendRow
 from gateway import ids, told
 from gateway.dashboard.arithmetic import Arithmetic, arithmetic
@@ -50,7 +50,6 @@ class Attempt:
     cost: Arithmetic
     native: str
     computed: Money | None
-    is_answer: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +206,6 @@ def _attempt(line: EntryLine, begin_us: int, whole_ms: int) -> Attempt:
         cost=cost,
         native=native,
         computed=None if computed is None else Money(usd(computed, 6), Money.exactly(computed)),
-        is_answer=entry.purpose in ANSWERING and entry.outcome == "completed",
     )
 
 

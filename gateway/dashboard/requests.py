@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from urllib.parse import urlencode
 
 from fastapi import APIRouter
 from fastapi.responses import Response
@@ -14,7 +13,6 @@ from billing.store import Store
 from gateway.admin_ledger import cursor_of, cursor_text
 from gateway.dashboard.entry_lines import entry_lines
 from gateway.dashboard.page import View, shown
-from gateway.errors import Refusal
 
 SHOWN = 50
 
@@ -25,8 +23,6 @@ router = APIRouter()
 @shown("requests", "failed", "before", filtered=True)
 async def requests(view: View) -> Response:
     """Show the newest entries of a time; ``?failed=1`` those that failed, ``before`` goes on."""
-    found: list[Entry] = []
-    fault = ""
     before = cursor_of(view.given["before"]) if "before" in view.given else None
     failed = view.given.get("failed") == "1"
 
@@ -35,15 +31,9 @@ async def requests(view: View) -> Response:
         asked = partial(pages.search, store, SHOWN + 1, before, span.since, span.until)
         return asked(view.where, failed=failed)
 
-    try:
-        found = await view.house.books.read(read)
-    except Refusal as refusal:
-        if refusal.code == "invalid_request":
-            raise
-        fault = refusal.message
+    entries, fault = await view.read(read)
+    found = entries or []
     following = cursor_text(pages.cursor(found[SHOWN - 1])) if len(found) > SHOWN else ""
-    asked = [("since", view.span.first.isoformat()), ("until", view.span.end.isoformat())]
-    asked += [("where", f"{name}={one}") for name, of in view.where.items() for one in of]
     return view.render(
         503 if fault else 200,
         fault=fault,
@@ -51,5 +41,5 @@ async def requests(view: View) -> Response:
         failed=failed,
         following=following,
         is_first=before is None,
-        export=f"/api/ledger/export?{urlencode([*asked, ('format', 'csv')])}",
+        export=view.api("/api/ledger/export", format="csv"),
     )

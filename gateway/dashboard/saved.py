@@ -18,7 +18,6 @@ class SavedLine:
 
     money: Money
     share: str
-    is_more: bool
     notes: list[str]
 
 
@@ -27,7 +26,7 @@ def saved_lines(found: Saved | None, t: Words) -> SavedLine | None:
     if found is None or not (found.is_known or found.unknown):
         return None
     if not found.is_known:
-        return SavedLine(Money(t("money.unknown"), ""), "", False,
+        return SavedLine(Money("unknown", ""), "",
                          [t("saved.no_price", route=found.route)])  # fmt: skip
     decimals = places([found.pico, found.spent_most])
     least, most = found.least, found.most
@@ -48,4 +47,4 @@ def saved_lines(found: Saved | None, t: Words) -> SavedLine | None:
     if found.assumed:
         notes.append(t("saved.assumed", what="; ".join(found.assumed)))
     share = share_of(most, found.pico) if least == most and found.pico else ""
-    return SavedLine(money, share, most < 0, notes)
+    return SavedLine(money, share, notes)

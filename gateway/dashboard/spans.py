@@ -57,7 +57,14 @@ class Span:
     def times(self, now: datetime) -> list[str]:
         """Return the names of a chart's bars, up to the one that ``now`` is in."""
         end = min(self.until, now) if self.since < now else self.since
-        range_us = microseconds(self.since), microseconds(end)
+        return self._times(self.since, end)
+
+    def times_before(self, now: datetime) -> list[str]:
+        """Return the names of the same bars of the time ``before``."""
+        return self._times(*self.before(now))
+
+    def _times(self, since: datetime, until: datetime) -> list[str]:
+        range_us = microseconds(since), microseconds(until)
         return [one.name for one in spans(self.grain, *range_us, self.zone)]
 
     def parameters(self) -> dict[str, str]:

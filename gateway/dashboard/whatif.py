@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -19,8 +18,7 @@ from gateway import elsewhere
 from gateway.dashboard.figures import Money, lengths, places, share_of, short, usd
 from gateway.dashboard.page import View, filtered, sent_to, shown
 from gateway.dashboard.words import Words
-from gateway.elsewhere import Answer, NoRouteError, Target
-from gateway.errors import Refusal
+from gateway.elsewhere import Answer, NoRouteError, Reckoned, Target
 from gateway.setup import Setup
 
 # Each has to be reckoned quarter by quarter; more would keep a reader waiting.
@@ -92,13 +90,10 @@ async def whatif(view: View) -> Response:
     chosen = _chosen(view)
     if view.given.get("add") and not chosen.fault:
         return sent_to(view.link(at=",".join(chosen.names), add=None))
-    found, fault = None, ""
-    try:
-        found = await _compared(view, chosen.targets)
-    except Refusal as refusal:
-        if refusal.code == "invalid_request":
-            raise
-        fault = refusal.message
+    asked = Asked((), view.span.since, view.span.until, view.span.zone, view.where)
+    reckon = partial(elsewhere.reckoned, asked=asked, found=chosen.targets)
+    reckoned, fault = await view.read(reckon)
+    found = _compared(view, chosen.targets, reckoned) if reckoned is not None else None
     return view.render(
         503 if fault else 400 if chosen.fault else 200,
         fault=fault,
@@ -108,7 +103,9 @@ async def whatif(view: View) -> Response:
         dimensions=tuple(DIMENSIONS),
         measured=MEASURED,
         waiting=view.house.books.waiting,
-        command=_command(view, chosen.names),
+        command=view.command(
+            "whatif", more=[part for name in chosen.names for part in ("--to", name)]
+        ),
     )
 
 
@@ -139,12 +136,8 @@ def _added(view: View) -> str:
     return view.given.get("add", "").strip()
 
 
-async def _compared(view: View, targets: Mapping[str, Target]) -> Compared:
-    """Return the comparison. Raises ``Refusal``."""
-    span, setup = view.span, view.house.setup
-    asked = Asked((), span.since, span.until, span.zone, view.where)
-    found = await view.house.books.read(partial(elsewhere.reckoned, asked=asked, found=targets))
-    counted = elsewhere.counted_by(setup, found.past)
+def _compared(view: View, targets: Mapping[str, Target], found: Reckoned) -> Compared:
+    counted = elsewhere.counted_by(view.house.setup, found.past)
     answers = elsewhere.answers(found.past, targets, counted, found.there)
     return compared(found.past, answers, view.t, is_exact=found.is_exact)
 
@@ -217,15 +210,3 @@ def known_routes(setup: Setup) -> list[str]:
 def _routes(setup: Setup, model: str) -> list[str]:
     found = setup.candidates(model)
     return [route.name for route in found.routes] if found is not None else []
-
-
-def _command(view: View, names: Sequence[str]) -> str:
-    """Return the command that gives the same on a terminal."""
-    parts = ["entrepot", "whatif"]
-    parts += ["--since", view.span.first.isoformat(), "--until", view.span.end.isoformat()]
-    for name in names:
-        parts += ["--to", name]
-    for name, of in view.where.items():
-        for one in of:
-            parts += ["--where", f"{name}={one}"]
-    return shlex.join(parts)

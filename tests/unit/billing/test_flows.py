@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from billing.calendar_cuts import moment
-from billing.flows import USUAL, WAY, FlowRow, flows, folded
-from billing.reports import Asked, grouped
+from billing.flows import USUAL, WAY, FlowRow, flows
+from billing.reports import Asked
 from billing.store import Store
 from tests.unit.billing.samples import NOON_US, an_entry
 
@@ -102,12 +102,3 @@ def test_users_have_flows_and_tags_have_none(store: Store) -> None:
         flows(store, Asked((*WAY, "tag")))
     with pytest.raises(ValueError, match="by label, operator, place"):
         flows(store, Asked(("label",)))
-
-
-def test_what_a_page_adds_up_is_the_same(store: Store) -> None:
-    store.insert(SOME)
-    by = ("provider", *WAY, "model")
-    rows, _ = grouped(store, Asked(by))
-    assert [told(row) for row in folded(rows, by)] == [
-        told(row) for row in flows(store, Asked(WAY))
-    ]

@@ -160,6 +160,17 @@ def test_a_chart_has_colours_for_the_largest_and_one_for_all_others() -> None:
     assert told["series"][0]["texts"] == ["0", "12"]
 
 
+def test_the_time_before_stands_at_its_own_times() -> None:
+    rows = [SpendRow(("d2", "a"), requests=1, tokens_in=1)]
+    late = [SpendRow(("c1",), tokens_in=7), SpendRow(("c3",), tokens_in=9)]
+    before = charts.Before("then", ["c1", "c2", "c3", "c4"], late)
+    told = json.loads(charts.stack(rows, ["d1", "d2", "d3"], "tokens", "-", "-", before) or "")
+    assert told["series"][-1]["values"] == [7, 0, 9]
+    short = charts.Before("then", ["c1"], late)
+    told = json.loads(charts.stack(rows, ["d1", "d2", "d3"], "tokens", "-", "-", short) or "")
+    assert told["series"][-1]["values"] == [7, 0, 0]
+
+
 def test_a_chart_says_money_in_words_and_nothing_of_nothing() -> None:
     assert charts.stack([], ["d0"], "cost", "rest", "nobody") is None
     rows = [SpendRow(("d0", ""), attempts=2, cost_pico=USD, least_pico=USD, most_pico=USD,
